@@ -1,0 +1,1 @@
+"""Who may look: identity, policy, grants, assurance."""

@@ -1,0 +1,171 @@
+"""Configuration: one frozen type, read from one TOML file. Every limit has its name here and none in the code.
+
+Secrets are never in it: they are files below `paths.state` or come from the key service.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where things live. `state` outlives a restart, `run` need not (a tmpfs), `log` is text without personal data."""
+
+    state: Path = Path("/var/lib/quietline")
+    run: Path = Path("/run/quietline")
+    log: Path = Path("/var/log/quietline")
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The system user each process runs as. Empty: the user who started the supervisor (tests only)."""
+
+    vault: str = "quietline-vault"
+    edge: str = "quietline-edge"
+    relay: str = "quietline-relay"
+    controller: str = "quietline-call"
+    web: str = "quietline-web"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The Kamailio edge. Ports are TCP unless said otherwise. `internal` listeners are loopback only."""
+
+    realm: str = "quietline.local"  # also the page's host name: one origin, one certificate
+    addresses: tuple[str, ...] = ("127.0.0.1",)  # IPv4 or IPv6 addresses to listen on
+    advertised: str = ""  # the public address when behind NAT; empty: the listening one
+    tls_port: int = 5061  # phones and carriers, TLS; a client certificate is asked for, not required
+    trunk_port: int = 5063  # carriers with a certificate: mutual TLS
+    wss_port: int = 8443  # browsers
+    cleartext_port: int = 0  # UDP, for trunks named with cleartext = true; 0: no listener at all
+    internal_port: int = 5090  # UDP on 127.0.0.1, the controller's side
+    origins: tuple[str, ...] = ()  # further Origin values allowed on WSS; the page's own is always allowed
+    invites_per_second: int = 300  # whole edge; above it 503
+    requests_per_source: int = 60  # per 2 s from a source that is no named trunk; above it a ban
+    ban_seconds: int = 300
+    failed_sign_ins: int = 20  # per user *and* source in 120 s; above it 403
+    max_connections: int = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A carrier's line. A source that is no named trunk may call, but its number claims nothing (assurance 0).
+
+    Known by source address, by certificate name, or by digest user; at least one.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()  # source addresses or networks (CIDR)
+    certificate_name: str = ""  # the subject's CN or a DNS name on the mutual-TLS port
+    digest_user: str = ""
+    country: str = "GB"  # ISO 3166: national numbers become E.164 by its rules
+    cleartext: bool = False  # UDP and RTP allowed; named, graded, shown, audited
+    dialled_from: str = "request-uri"  # "request-uri" | "to" | "diversion"
+    max_calls: int = 100  # concurrent; above it 503
+    invites_per_second: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """rtpengine. Ports are UDP. The range stays below Linux's ephemeral ports (32768)."""
+
+    interfaces: tuple[str, ...] = ("127.0.0.1",)  # "address" or "address!advertised"
+    ng_port: int = 22_222
+    digits_port: int = 22_333  # the controller listens here for keypad events
+    port_min: int = 20_000
+    port_max: int = 32_767
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """The call controller: SIP toward the edge on loopback, a Unix socket toward the web process."""
+
+    sip_port: int = 5_070  # UDP on 127.0.0.1
+    max_calls: int = 2_000
+    ring_seconds: float = 15.0  # then ring-no-answer (RONA): the next agent is tried
+    wrap_up_seconds: float = 30.0
+    dead_peer_seconds: float = 15.0  # no media and no answer to OPTIONS: the leg is ended
+    max_wait_seconds: float = 900.0
+    max_call_seconds: float = 14_400.0
+    notice_seconds: float = 0.0  # least time before the menu; equal for known and unknown callers
+    metrics_port: int = 0  # Prometheus on 127.0.0.1; 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """The vault. Times in seconds."""
+
+    session_seconds: float = 36_000.0
+    session_idle_seconds: float = 3_600.0
+    code_seconds: float = 120.0  # one-time code: two minutes
+    code_tries: int = 3
+    opens_per_leg: int = 40
+    opens_per_minute: int = 60  # per agent
+    edge_answer_seconds: float = 0.5  # how long to wait for the edge's word that a leg lives
+    ledger_wait_seconds: float = 5.0  # then the reveal is refused
+    argon2_memory_kib: int = 65_536
+    argon2_passes: int = 3
+    leg_ticket_seconds: float = 14_400.0
+    code_gateway: str = ""  # URL of the gateway that carries one-time codes to phones; empty: step-up unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The desk. The page and the signalling socket share host name and certificate."""
+
+    addresses: tuple[str, ...] = ("127.0.0.1",)
+    port: int = 8_444
+    turn: str = ""  # "turns:host:port?transport=tcp" for agents whose network blocks UDP
+    turn_secret_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Your own certificate and key (PEM). Empty: a local CA below `paths.state`/ca makes one."""
+
+    certificate: str = ""
+    key: str = ""
+    trunk_ca: str = ""  # who signs carriers' client certificates; empty: the local CA
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One shop, or the hub."""
+
+    id: str
+    name: str
+    numbers: tuple[str, ...] = ()  # E.164, as dialled
+    controller: str = "brand"  # who is the GDPR controller of its customers: the brand or a franchisee
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A line of waiting callers. `digit` is the keypad choice that leads here."""
+
+    id: str
+    name: str
+    digit: str
+    skills: tuple[str, ...] = ()
+    data_class: str = "invoice"  # the certificate an agent needs to take its calls
+    reason: str = "order_status"  # the reason code the desk proposes
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything, as read from one file."""
+
+    paths: Paths = field(default_factory=Paths)
+    users: Users = field(default_factory=Users)
+    edge: Edge = field(default_factory=Edge)
+    relay: Relay = field(default_factory=Relay)
+    controller: Controller = field(default_factory=Controller)
+    vault: Vault = field(default_factory=Vault)
+    web: Web = field(default_factory=Web)
+    certificates: Certificates = field(default_factory=Certificates)
+    trunks: tuple[Trunk, ...] = ()
+    stores: tuple[Store, ...] = ()
+    queues: tuple[Queue, ...] = ()

@@ -1,0 +1,63 @@
+"""What the desk (web process) and the controller say to each other over `controller.sock`. No personal data is in it.
+
+Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
+
+    state      state="ready"|"away"|"offline", reason=""      the agent's own wish; offline also when the last page is gone
+    snapshot                                                  -> AgentView, for a page that (re)loads
+    hang_up    call                                           end the agent's call
+    verify     call                                           start the keyed one-time code
+    wrap_up_done  call                                        back to ready
+    mute       call, muted
+    floor                                                     -> counts: calls waiting, longest wait, agents by state
+
+`subscribe` streams `Event` objects of all agents; the web process hands each agent only its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class AgentState(StrEnum):
+    """Closed. Every state but OFFLINE, READY and AWAY has a deadline after which the controller leaves it."""
+
+    OFFLINE = "offline"
+    READY = "ready"
+    AWAY = "away"
+    RINGING = "ringing"  # an offer is out: deadline is the ring time
+    ON_CALL = "on_call"  # deadline is max_call_seconds
+    WRAP_UP = "wrap_up"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """All a page needs to draw itself. Times are UTC seconds; empty strings and zeros where they do not apply."""
+
+    agent: str
+    state: AgentState
+    since: float
+    reason: str = ""  # why away: "chosen" | "no_answer" | "declined" | "phone_lost"
+    call: str = ""  # the call's id, random
+    alias: str = ""  # "Caller 4821", random per call
+    queue: str = ""  # the queue's display name
+    topic: str = ""  # the reason code the desk proposes
+    grant: str = ""  # for the vault, while the call lives
+    deadline: float = 0.0
+    verifying: str = ""  # "" | "sent" | "passed" | "failed"
+    assurance: int = 0
+    vault: str = "ok"  # "ok" | "unavailable": the call goes on, nothing can be shown
+    lapsed: tuple[str, ...] = ()  # data classes whose certificate has lapsed: no offers from them
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something an agent's page must know. `name`: "state" carries a whole AgentView and is enough to draw the page."""
+
+    name: str
+    agent: str
+    view: AgentView
+
+    def as_frame(self) -> dict[str, Any]:
+        return {"event": self.name, "agent": self.agent, "view": asdict(self.view)}

@@ -1,0 +1,1 @@
+"""An append-only log that verifies elsewhere (C2SP tlog-tiles)."""

@@ -1,0 +1,1 @@
+"""The matcher: events in, assignments out. Pure."""

@@ -1,0 +1,1 @@
+"""SIP as a pure core: messages, transactions, dialogs. No sockets, no clock."""

@@ -1,0 +1,1 @@
+"""The simulated far side, shipped: the demo, drills and tests all use it."""

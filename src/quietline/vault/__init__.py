@@ -1,0 +1,1 @@
+"""The only place where stored values open: a process of its own."""

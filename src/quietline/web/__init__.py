@@ -1,0 +1,1 @@
+"""The desk: one page, an API and an event stream."""

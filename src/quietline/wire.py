@@ -1,0 +1,254 @@
+"""Frames between our own processes: a 4-byte big-endian length, then a JSON object, over a Unix stream socket.
+
+The caller is known from the kernel (SO_PEERCRED), never from the frame. Values in frames may be personal: nothing here
+logs them, and errors name only the operation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quietline import errors
+
+MAX_FRAME = 4 * 1024 * 1024  # bytes; the largest is a ledger export page
+
+Frame = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is on the other end, by the kernel's word."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+Handler = Callable[[Peer, Frame], Awaitable[Frame]]
+Subscriber = Callable[[Peer, Frame], AsyncIterator[Frame]]
+
+
+def encode(frame: Frame) -> bytes:
+    body = json.dumps(frame, separators=(",", ":")).encode()
+    if len(body) > MAX_FRAME:
+        raise errors.ProtocolError("wire: frame longer than 4 MiB")
+    return struct.pack("!I", len(body)) + body
+
+
+async def read_frame(reader: asyncio.StreamReader) -> Frame:
+    """The next frame. Raises ProtocolError on nonsense, IncompleteReadError at the end."""
+    (length,) = struct.unpack("!I", await reader.readexactly(4))
+    if length > MAX_FRAME:
+        raise errors.ProtocolError("wire: frame longer than 4 MiB")
+    try:
+        frame = json.loads(await reader.readexactly(length))
+    except ValueError:
+        raise errors.ProtocolError("wire: frame is not JSON") from None
+    if not isinstance(frame, dict):
+        raise errors.ProtocolError("wire: frame is not an object")
+    return frame
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return Peer(*struct.unpack("3i", raw))
+
+
+_CODES: dict[str, type[errors.QuietlineError]] = {
+    "locked": errors.VaultLocked,
+    "ledger": errors.LedgerUnavailable,
+    "edge": errors.EdgeUnavailable,
+    "relay": errors.RelayUnavailable,
+    "unavailable": errors.Unavailable,
+    "tamper": errors.TamperError,
+    "protocol": errors.ProtocolError,
+    "config": errors.ConfigError,
+}
+
+
+def to_error(error: errors.QuietlineError) -> Frame:
+    """The error as data: a code, and for a denial its reason and advice."""
+    if isinstance(error, errors.Denied):
+        code = "signed-out" if isinstance(error, errors.NotSignedIn) else "denied"
+        return {"code": code, "reason": error.reason, "advice": error.advice, "message": str(error)}
+    code = next((name for name, kind in _CODES.items() if type(error) is kind), "unavailable")
+    return {"code": code, "message": str(error)}
+
+
+def from_error(data: Frame) -> errors.QuietlineError:
+    """The same error again, on the other side."""
+    code = data.get("code", "")
+    if code in ("denied", "signed-out"):
+        kind = errors.NotSignedIn if code == "signed-out" else errors.Denied
+        return kind(str(data.get("reason", "")), str(data.get("advice", "")))
+    return _CODES.get(code, errors.Unavailable)(str(data.get("message", "")))
+
+
+class WireServer:
+    """Serves operations on a Unix socket. Each connection's requests run concurrently; answers carry the request's id."""
+
+    def __init__(
+        self, path: Path, handle: Handler, subscribe: Subscriber | None = None, max_pending: int = 256
+    ) -> None:
+        self._path = path
+        self._handle = handle
+        self._subscribe = subscribe
+        self._max_pending = max_pending
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    async def start(self, mode: int = 0o666) -> None:
+        """Listen. Who may do what is decided per operation by user id, so the socket itself is open to local users."""
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        self._server = await asyncio.start_unix_server(self._serve, str(self._path))
+        self._path.chmod(mode)
+
+    async def stop(self) -> None:
+        if self._server:
+            self._server.close()
+            for writer in tuple(self._clients):
+                writer.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = peer_of(writer.get_extra_info("socket"))
+        slots = asyncio.Semaphore(self._max_pending)
+        self._clients.add(writer)
+        try:
+            async with asyncio.TaskGroup() as answers:
+                async for frame in _frames(reader):
+                    await slots.acquire()
+                    answers.create_task(self._answer(peer, frame, writer, slots))
+                writer.close()  # the peer left: subscriptions end on their next write
+        except* (ConnectionError, errors.ProtocolError):
+            writer.close()
+        finally:
+            self._clients.discard(writer)
+
+    async def _answer(self, peer: Peer, frame: Frame, writer: asyncio.StreamWriter, slots: asyncio.Semaphore) -> None:
+        try:
+            if frame.get("op") == "subscribe" and self._subscribe:
+                await _push(self._subscribe(peer, frame), writer)
+            else:
+                await _send(writer, {"id": frame.get("id"), **await _outcome(self._handle, peer, frame)})
+        finally:
+            slots.release()
+
+
+async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[Frame]:
+    with suppress(asyncio.IncompleteReadError):
+        while True:
+            yield await read_frame(reader)
+
+
+async def _outcome(handle: Handler, peer: Peer, frame: Frame) -> Frame:
+    try:
+        return {"ok": await handle(peer, frame)}
+    except errors.QuietlineError as error:
+        return {"error": to_error(error)}
+
+
+async def _push(events: AsyncIterator[Frame], writer: asyncio.StreamWriter) -> None:
+    async for event in events:
+        if writer.is_closing():
+            return
+        await _send(writer, event)
+
+
+async def _send(writer: asyncio.StreamWriter, frame: Frame) -> None:
+    if not writer.is_closing():
+        writer.write(encode(frame))
+        await writer.drain()
+
+
+class WireClient:
+    """One connection, many requests under way; reconnects on the next call after it broke.
+
+    `call` raises the error the other side raised, or Unavailable when it cannot be reached or takes too long.
+    """
+
+    def __init__(
+        self, path: Path, timeout: float = 10.0, unavailable: type[errors.Unavailable] = errors.Unavailable
+    ) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._unavailable = unavailable
+        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        self._next_id = 0
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+
+    async def call(self, op: str, timeout: float | None = None, **fields: Any) -> Frame:  # noqa: ASYNC109
+        """Ask and wait. `timeout` in seconds, else the client's own."""
+        writer = await self._connected()
+        self._next_id += 1
+        answer = self._waiting[self._next_id] = asyncio.get_running_loop().create_future()
+        request = self._next_id
+        try:
+            writer.write(encode({"id": request, "op": op, **fields}))
+            frame = await asyncio.wait_for(answer, timeout or self._timeout)
+        except (TimeoutError, ConnectionError):
+            raise self._unavailable(f"{self._path.name}: no answer to {op}") from None
+        finally:
+            self._waiting.pop(request, None)
+        if "error" in frame:
+            raise from_error(frame["error"])
+        result: Frame = frame["ok"]
+        return result
+
+    async def events(self, **fields: Any) -> AsyncIterator[Frame]:
+        """A subscription on a connection of its own; ends with Unavailable when the other side goes."""
+        reader, writer = await self._open()
+        try:
+            writer.write(encode({"id": 0, "op": "subscribe", **fields}))
+            while True:
+                yield await read_frame(reader)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise self._unavailable(f"{self._path.name}: the event stream ended") from None
+        finally:
+            writer.close()
+
+    async def close(self) -> None:
+        if self._writer:
+            self._writer.close()
+        if self._reading:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        async with self._connecting:
+            if self._writer is None or self._writer.is_closing():
+                reader, self._writer = await self._open()
+                self._reading = asyncio.get_running_loop().create_task(self._read(reader, self._writer))
+            return self._writer
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(str(self._path))
+        except OSError as error:
+            raise self._unavailable(f"{self._path.name}: cannot connect ({error.strerror})") from None
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async for frame in _frames(reader):
+                waiting = self._waiting.get(frame.get("id", 0))
+                if waiting and not waiting.done():
+                    waiting.set_result(frame)
+        except (ConnectionError, errors.ProtocolError):
+            pass  # the waiters below are told
+        finally:
+            writer.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(ConnectionResetError("closed"))
