@@ -1,0 +1,200 @@
+"""The floor: the matcher run live. Calls wait here for an agent; agents' pages see their state from here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from quietline.clock import Clock
+from quietline.desk_protocol import AgentState, AgentView, Event
+from quietline.routing.match import (
+    Agent,
+    Decision,
+    GiveUp,
+    Limits,
+    Matcher,
+    Offer,
+    Overdue,
+    State,
+    Waiting,
+    Withdraw,
+    ineligible,
+)
+from quietline.vault.ports import StaffMember
+
+log = structlog.get_logger()
+
+Turn = Offer | Withdraw | GiveUp | Overdue
+
+MAX_UNREAD = 256  # events a page's subscription may fall behind before it is cut and must ask for a snapshot
+
+
+class Floor:
+    """Owns every agent's state and every waiting call's place. One event loop; not safe across threads."""
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._matcher = Matcher(limits)
+        self._clock = clock
+        self._seats: dict[str, asyncio.Queue[Turn]] = {}
+        self._views: dict[str, AgentView] = {}
+        self._subscribers: set[asyncio.Queue[Event]] = set()
+        self._woken = asyncio.Event()
+
+    # Calls
+
+    def enter(self, waiting: Waiting) -> None:
+        """The call takes its place; `turn` tells what becomes of it."""
+        self._seats.setdefault(waiting.call, asyncio.Queue())
+        self._apply(self._matcher.enter(waiting, *self._now()))
+
+    async def turn(self, call: str) -> Turn:
+        """The next decision about this call: an offer to make, one to withdraw, an end to the wait or to the talk."""
+        return await self._seats[call].get()
+
+    def answered(self, offer: Offer, **shown: Any) -> bool:
+        """The agent took it; `shown` goes on their page. False when the offer was withdrawn meanwhile."""
+        decisions = self._matcher.answered(offer.call, offer.agent, self._clock.monotonic())
+        if decisions:
+            self._seats[offer.call] = asyncio.Queue()  # turns of the ringing are stale now
+            self.show(offer.agent, call=offer.call, **shown)
+        self._apply(decisions)
+        return bool(decisions)
+
+    def refused(self, offer: Offer, reason: str) -> None:
+        """Declined, or the phone cannot be reached."""
+        self._apply(self._matcher.refused(offer.call, offer.agent, *self._now(), reason))
+
+    def adopt(self, call: str, agent: str, **shown: Any) -> None:
+        """A conversation that outlived the controller."""
+        self._seats[call] = asyncio.Queue()
+        self.show(agent, call=call, **shown)
+        self._apply(self._matcher.adopt(call, agent, self._clock.monotonic()))
+
+    def leave(self, call: str, agent: str = "") -> None:
+        """The call is over, wherever it stood."""
+        self._apply(self._matcher.leave(call, *self._now()))
+        if agent:
+            self._apply(self._matcher.ended(agent, self._clock.monotonic()))
+        self._seats.pop(call, None)
+
+    # Agents
+
+    def staff(self, members: Iterable[StaffMember]) -> None:
+        """Who is in service, with what certificates, by the vault's word."""
+        agents = [Agent(m.agent, frozenset(m.skills), dict(m.certificates)) for m in members]
+        self._apply(self._matcher.staff(agents, *self._now()))
+
+    def wish(self, agent: str, state: AgentState) -> None:
+        """What the agent asks for: ready, away or offline."""
+        verb = {
+            AgentState.READY: self._matcher.ready,
+            AgentState.AWAY: self._matcher.away,
+            AgentState.OFFLINE: self._matcher.offline,
+        }[state]
+        self._apply(verb(agent, *self._now()))
+
+    def wrapped_up(self, agent: str) -> None:
+        self._apply(self._matcher.wrapped_up(agent, *self._now()))
+
+    def show(self, agent: str, **changes: Any) -> None:
+        """Put something on the agent's page, beside their state."""
+        self._views[agent] = replace(self.view(agent), **changes)
+        self._publish(agent)
+
+    def view(self, agent: str) -> AgentView:
+        """The agent's page as it should look now."""
+        known = self._matcher.agent(agent) or Agent(agent)
+        base = self._views.get(agent) or AgentView(agent, AgentState.OFFLINE, self._clock.wall())
+        wall, monotonic = self._clock.wall(), self._clock.monotonic()
+        shown = base if known.call else AgentView(agent, base.state, base.since, vault=base.vault)
+        return replace(
+            shown,
+            state=AgentState(known.state.value),
+            since=wall - (monotonic - known.since),
+            reason=known.reason,
+            call=known.call,
+            deadline=wall + (known.deadline - monotonic) if known.deadline else 0.0,
+            lapsed=tuple(sorted(name for name, until in known.certificates.items() if until <= wall)),
+        )
+
+    def states(self) -> dict[str, str]:
+        """What to keep for another life: agents who are ready or away."""
+        kept = (State.READY, State.AWAY)
+        return {agent.id: agent.state.value for agent in self._matcher.agents() if agent.state in kept}
+
+    def counts(self) -> dict[str, Any]:
+        """The floor in numbers: calls waiting, longest wait in seconds, agents by state."""
+        waiting = self._matcher.waiting()
+        now = self._clock.monotonic()
+        states = [agent.state.value for agent in self._matcher.agents()]
+        return {
+            "waiting": len(waiting),
+            "longest_wait": max((now - each.since for each in waiting), default=0.0),
+            "agents": {state.value: states.count(state.value) for state in State},
+        }
+
+    def explain(self, call: str) -> dict[str, str]:
+        """For each agent, why this waiting call is not being offered to them."""
+        return self._matcher.explain(call, self._clock.wall())
+
+    def eligible(self, waiting: Waiting) -> bool:
+        """Whether anybody in service could ever take this call."""
+        wall = self._clock.wall()
+        return any(not ineligible(agent, waiting, wall) for agent in self._matcher.agents())
+
+    # Pages
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Every change of every agent's page from now on. Ends when the reader falls too far behind."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(MAX_UNREAD)
+        self._subscribers.add(queue)
+        try:
+            while queue in self._subscribers:
+                yield await queue.get()
+        finally:
+            self._subscribers.discard(queue)
+
+    # Time
+
+    async def run(self) -> None:
+        """Keep the deadlines. Runs until cancelled."""
+        while True:
+            self._woken.clear()
+            deadline = self._matcher.next_deadline()
+            wait = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._woken.wait()
+            except TimeoutError:
+                self._apply(self._matcher.tick(*self._now()))
+
+    def _now(self) -> tuple[float, float]:
+        return self._clock.monotonic(), self._clock.wall()
+
+    def _apply(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            if isinstance(decision, (Offer, Withdraw, GiveUp, Overdue)):
+                self._seat(decision)
+            else:
+                self._publish(decision.agent)
+        self._woken.set()
+
+    def _seat(self, decision: Turn) -> None:
+        seat = self._seats.get(decision.call)
+        if seat is not None:
+            seat.put_nowait(decision)
+
+    def _publish(self, agent: str) -> None:
+        view = self.view(agent)
+        if not view.call:
+            self._views[agent] = view
+        for queue in tuple(self._subscribers):
+            try:
+                queue.put_nowait(Event("state", agent, view))
+            except asyncio.QueueFull:
+                self._subscribers.discard(queue)
+                log.warning("a page's event stream fell behind and was cut")
