@@ -90,7 +90,7 @@ class Controller:
     dead_peer_seconds: float = 15.0  # no media and no answer to OPTIONS: the leg is ended
     max_wait_seconds: float = 900.0
     max_call_seconds: float = 14_400.0
-    notice_seconds: float = 0.0  # least time before the menu; equal for known and unknown callers
+    notice: bool = True  # play the privacy notice first; off only where the carrier plays it
     metrics_port: int = 0  # Prometheus on 127.0.0.1; 0: none
 
 

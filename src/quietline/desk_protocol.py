@@ -2,12 +2,12 @@
 
 Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
 
-    state      state="ready"|"away"|"offline", reason=""      the agent's own wish; offline also when the last page is gone
+    state      state="ready"|"away"|"offline", phone="browser"|"sip"
+                                                              the agent's wish; offline also when the last page is gone
     snapshot                                                  -> AgentView, for a page that (re)loads
     hang_up    call                                           end the agent's call
     verify     call                                           start the keyed one-time code
     wrap_up_done  call                                        back to ready
-    mute       call, muted
     floor                                                     -> counts: calls waiting, longest wait, agents by state
 
 `subscribe` streams `Event` objects of all agents; the web process hands each agent only its own.

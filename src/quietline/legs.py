@@ -4,7 +4,8 @@ The edge signs each leg with HMAC-SHA256 under a key that only the edge and the 
 neither invent a call nor ask about a number that did not call. The header travels on the internal listener only
 (`X-QL-Leg`), never toward a phone:
 
-    v1;kind=caller;at=1732440000;trunk=carrier-a;grade=tls-srtp;caller=%2B442079460001;privacy=0;dialled=...;ci=...;ft=...;mac=<64 hex>
+    v1;kind=caller;at=1732440000;trunk=carrier-a;grade=tls-srtp;caller=%2B442079460001;privacy=0;dialled=...;
+       ci=...;ft=...;mac=<64 hex>                      (one line, no spaces)
     v1;kind=agent;at=1732440009;agent=ag_7f3a;ci=...;ft=...;tt=...;mac=<64 hex>
 
 Values are percent-encoded; `mac` covers every byte before `;mac=`. `ci`, `ft`, `tt` are the Call-ID and tags of the
@@ -27,7 +28,7 @@ MAX_LENGTH = 2_048  # bytes; the edge writes well under 1 KB
 
 @dataclass(frozen=True, slots=True)
 class LegTicket:
-    """One leg, as the edge vouched for it. `raw` is what the vault verifies; it holds the caller's number, so it prints as dots."""
+    """One leg, as the edge vouched for it. `raw` is what the vault verifies; it holds the caller's number: dots."""
 
     id: str
     kind: str  # "caller" | "agent"

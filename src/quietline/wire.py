@@ -93,7 +93,7 @@ def from_error(data: Frame) -> errors.QuietlineError:
 
 
 class WireServer:
-    """Serves operations on a Unix socket. Each connection's requests run concurrently; answers carry the request's id."""
+    """Serves operations on a Unix socket. A connection's requests run concurrently; answers carry their ids."""
 
     def __init__(
         self, path: Path, handle: Handler, subscribe: Subscriber | None = None, max_pending: int = 256

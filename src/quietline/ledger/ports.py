@@ -13,7 +13,7 @@ Field = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `subject` is the customer's or staff member's token the body is sealed under ("" for none)."""
+    """One thing that happened. `subject` is the token the body is sealed under ("" for none)."""
 
     kind: Kind
     at: float  # UTC seconds

@@ -24,6 +24,7 @@ from quietline.routing.match import (
     Withdraw,
     ineligible,
 )
+from quietline.telephony.ports import AgentPhone
 from quietline.vault.ports import StaffMember
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ class Floor:
         self._clock = clock
         self._seats: dict[str, asyncio.Queue[Turn]] = {}
         self._views: dict[str, AgentView] = {}
+        self._phones: dict[str, AgentPhone] = {}
         self._subscribers: set[asyncio.Queue[Event]] = set()
         self._woken = asyncio.Event()
 
@@ -88,8 +90,13 @@ class Floor:
         agents = [Agent(m.agent, frozenset(m.skills), dict(m.certificates)) for m in members]
         self._apply(self._matcher.staff(agents, *self._now()))
 
-    def wish(self, agent: str, state: AgentState) -> None:
-        """What the agent asks for: ready, away or offline."""
+    def phone(self, agent: str) -> AgentPhone:
+        """How this agent's phone speaks."""
+        return self._phones.get(agent, AgentPhone.BROWSER)
+
+    def wish(self, agent: str, state: AgentState, phone: AgentPhone = AgentPhone.BROWSER) -> None:
+        """What the agent asks for: ready, away or offline, and on which kind of phone."""
+        self._phones[agent] = phone
         verb = {
             AgentState.READY: self._matcher.ready,
             AgentState.AWAY: self._matcher.away,
@@ -121,10 +128,16 @@ class Floor:
             lapsed=tuple(sorted(name for name, until in known.certificates.items() if until <= wall)),
         )
 
-    def states(self) -> dict[str, str]:
-        """What to keep for another life: agents who are ready or away."""
-        kept = (State.READY, State.AWAY)
-        return {agent.id: agent.state.value for agent in self._matcher.agents() if agent.state in kept}
+    def states(self) -> dict[str, Any]:
+        """What to keep for another life: who is here, and on what phone. Who talks or wraps up will be ready after."""
+        here = [agent for agent in self._matcher.agents() if agent.state is not State.OFFLINE]
+        return {
+            agent.id: {
+                "state": (AgentState.AWAY if agent.state is State.AWAY else AgentState.READY).value,
+                "phone": self.phone(agent.id).value,
+            }
+            for agent in here
+        }
 
     def counts(self) -> dict[str, Any]:
         """The floor in numbers: calls waiting, longest wait in seconds, agents by state."""

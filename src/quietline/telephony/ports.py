@@ -60,14 +60,14 @@ class Leg(Protocol):
 
     def refuse_offer(self, code: int) -> None: ...
 
-    def probe(self) -> None:
-        """In-dialog OPTIONS; no answer within 32 s or a 408/481 ends the leg (`ENDED`, reason "dead peer")."""
+    def probe(self, wait: float = 32.0) -> None:
+        """In-dialog OPTIONS; no answer in `wait` seconds, or 408/481, ends the leg (`ENDED`, reason "dead peer")."""
 
     async def next_event(self) -> LegEvent:
         """The next event, in order; waits for it. After ENDED, REJECTED or CANCELLED no more will come."""
 
     def save(self) -> dict[str, Any]:
-        """The dialog as plain data, enough for `Telephony.restore` in another process. Personal: seal before storing."""
+        """The dialog as plain data, enough for `Telephony.restore` in another process. Personal: seal it."""
 
 
 class Telephony(Protocol):
@@ -77,7 +77,7 @@ class Telephony(Protocol):
         """New callers; 100 Trying is already sent."""
 
     def dial_agent(self, agent: str, alias: str, sdp: str) -> Leg:
-        """INVITE the agent's registered phone with a masked identity: From is `"<alias>" <sip:anonymous@anonymous.invalid>`."""
+        """INVITE the agent's registered phone, masked: From is `"<alias>" <sip:anonymous@anonymous.invalid>`."""
 
     def restore(self, saved: dict[str, Any]) -> Leg:
         """A leg of an earlier life of this process, where it stood. Raises ProtocolError on a record it cannot read."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from quietline.sealed import Sealed
+from quietline.legs import LegTicket
+from quietline.sealed import Sealed, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,15 @@ class StaffMember:
     skills: tuple[str, ...]
     certificates: dict[str, float]  # data class -> expiry, UTC seconds; only those the ledger vouches for
     store: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """An entry that nobody waits for: a `Kind` of ledger/vocabulary.py, the leg's id or "", tokens and numbers."""
+
+    kind: str
+    leg: str
+    fields: dict[str, str | int | float | bool]
 
 
 class CallVault(Protocol):
@@ -55,8 +65,8 @@ class CallVault(Protocol):
     async def staff(self) -> list[StaffMember]:
         """Agents in service, with current certificates."""
 
-    async def note_event(self, kind: str, leg: str, fields: dict[str, str | int | float | bool]) -> None:
-        """Queue a ledger entry of the controller's (offers, faults)."""
+    async def note_events(self, events: list[CallEvent]) -> None:
+        """Queue ledger entries of the controller's (offers, faults), in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +103,46 @@ class DeskVault(Protocol):
 
     async def wrap_up(self, token: str, grant: str) -> dict[str, object]:
         """After the hang-up: the order reference and the note, nothing else."""
+
+
+class Kms(Protocol):
+    """The key service: holds the key-encryption key (KEK) and never gives it out. May block on a network round trip, so
+    it is called off the event loop; safe from several threads.
+
+    `context` is bound as associated data: a wrapped key opens only under the context it was wrapped with.
+    """
+
+    @property
+    def key_id(self) -> str:
+        """Name and version of the KEK that wraps now, e.g. "3f2a90c1d4e5b607.1"."""
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        """The key sealed under the KEK; starts with a version byte and the KEK's id."""
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """The key again. Raises TamperError when bytes, context or KEK do not match; Unavailable when not reachable."""
+
+
+class LiveLegs(Protocol):
+    """The edge's word about a leg; the vault distrusts the controller here."""
+
+    async def leg_alive(self, ticket: LegTicket) -> bool:
+        """Whether the dialog of this ticket is up right now. Raises EdgeUnavailable when the edge does not answer."""
+
+
+class PhoneBook(Protocol):
+    """Credentials at the edge. Only digests (HA1) travel, never passwords."""
+
+    async def add(self, user: str, ha1: str) -> None: ...
+
+    async def remove(self, user: str) -> None: ...
+
+    async def instance(self) -> str:
+        """Changes when the edge restarted and so forgot every credential. Raises EdgeUnavailable."""
+
+
+class CodeChannel(Protocol):
+    """Carries a one-time code to a phone."""
+
+    async def send(self, to: Sealed[str], text: Sealed[str], ticket: Ticket) -> None:
+        """Raises Unavailable when the gateway did not accept it. Bounded in time; one try."""

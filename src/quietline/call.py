@@ -1,0 +1,467 @@
+"""One call, from arrival to the end. The numbers are those of `docs/life-of-a-call.md`.
+
+Nothing here knows sockets, rtpengine or keys: telephony, media, vault and floor are ports. Every wait has a deadline or
+ends with the call; whatever happens, `_close` runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from quietline.clock import Clock
+from quietline.config import Controller, Queue
+from quietline.errors import Denied, RelayUnavailable, Unavailable
+from quietline.ledger.vocabulary import Kind
+from quietline.live.aliases import alias
+from quietline.live.floor import Floor
+from quietline.routing.match import GiveUp, Offer, Overdue, Waiting, Withdraw
+from quietline.sealed import Sealed
+from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt, Telephony
+from quietline.telephony.sdp import UnacceptableOffer
+from quietline.vault.ports import CallVault
+
+log = structlog.get_logger()
+
+CODE_DIGITS = 6
+CODE_WAIT = 120.0  # seconds: the code's own life (issue: two minutes)
+HEARTBEAT = 10.0  # seconds between probes of each leg
+PROBE_WAIT = 8.0  # seconds for its answer: a dead peer is gone within 20 s (corrections, Media)
+VAULT_RETRY = 2.0  # seconds
+MENU_WAIT = 8.0  # seconds to choose after the menu was read
+MENU_READINGS = 2
+
+
+class Journal(Protocol):
+    """Remembers calls over a crash of this process. What it keeps is sealed."""
+
+    def save(self, call: str, record: dict[str, Any]) -> None: ...
+
+    def forget(self, call: str) -> None: ...
+
+
+class Recorder(Protocol):
+    """Queues ledger entries that nobody waits for."""
+
+    def record(self, kind: Kind, leg: str, **fields: str | int | float | bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every call works with."""
+
+    telephony: Telephony
+    vault: CallVault
+    floor: Floor
+    journal: Journal
+    recorder: Recorder
+    clock: Clock
+    settings: Controller
+    queues: tuple[Queue, ...]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a call has come: plain data, kept by the journal. Tokens only."""
+
+    id: str
+    arrived: float  # monotonic seconds
+    alias: str = field(default_factory=alias)
+    step: int = 0
+    assurance: int = 0
+    queue: str = ""
+    since: float = 0.0  # its place in the queue
+    agent: str = ""
+    attempts: int = 0
+    grant: str = ""
+    vault: str = "ok"
+    outcome: str = ""
+
+
+class CallOver(Exception):
+    """Ends the story from wherever it stands. `reason` is a closed word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Call:
+    """One caller's call."""
+
+    def __init__(
+        self, house: House, leg: Leg, media: CallMedia, progress: Progress, agent_leg: Leg | None = None
+    ) -> None:
+        self.house = house
+        self.leg = leg
+        self.media = media
+        self.progress = progress
+        self.agent_leg = agent_leg
+        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._verifying: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Tell the story from the step where it stands, until either side, the desk or a fault ends it."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._hear_caller())
+                self._tasks.create_task(self._hear_desk())
+                self._tasks.create_task(self._probe_legs())
+                await self._story()
+        except* CallOver as over:
+            self.progress.outcome = str(_first(over))
+        except* RelayUnavailable:
+            self.progress.outcome = "relay_lost"
+            self.house.recorder.record(Kind.FAULT, self.leg.id, part="relay")
+        finally:
+            self._tasks = None
+            await self._close()
+
+    async def _story(self) -> None:
+        for step in STORY[self.progress.step :]:
+            await step(self)
+            self.progress.step += 1
+            self._save()
+        raise CallOver("finished")
+
+    # (1) The edge has admitted the call: TLS or a named trunk, SRTP or refused. Answer it.
+    async def _admit(self) -> None:
+        self._spawn(self._announce())  # (2)
+        try:
+            self.leg.answer(await self.media.answer_caller(self.leg.offer))
+        except UnacceptableOffer:
+            self.leg.reject(488)
+            raise CallOver("no_common_codec") from None
+        except RelayUnavailable:
+            self.leg.reject(503)
+            raise
+
+    # (2) The ledger records the arrival; queued, never awaited: a dead ledger must not stop calls.
+    async def _announce(self) -> None:
+        if self.leg.ticket:
+            with suppress(Unavailable):
+                await self.house.vault.arrive(self.leg.ticket.raw)
+
+    # (3) Match by blind index: a token comes back, never a number. (4) Assurance is scored with it.
+    async def _recognise(self) -> None:
+        if self.leg.ticket is None:
+            return
+        try:
+            match = await self.house.vault.match(self.leg.ticket.raw)
+        except (Unavailable, Denied):
+            self.progress.vault = "unavailable"
+            return
+        self.progress.vault, self.progress.assurance = "ok", match.assurance
+
+    # (5) The notice plays, the menu asks what the call is about. Known and unknown callers hear the same.
+    async def _greet(self) -> None:
+        recognising = self._spawn(self._recognise())
+        if self.house.settings.notice:
+            await asyncio.sleep(await self.media.play(Prompt.NOTICE))
+        self.progress.queue = await self._choose()
+        await recognising
+
+    async def _choose(self) -> str:
+        choices = {queue.digit: queue.id for queue in self.house.queues}
+        for _ in range(MENU_READINGS if len(choices) > 1 else 0):
+            wait = MENU_WAIT + await self.media.play(Prompt.MENU)
+            digit = await self._key_among(set(choices), wait)
+            if digit:
+                return choices[digit]
+        return self.house.queues[0].id
+
+    # (6) Routing picks. The caller waits with music, and keeps the place through every offer that fails.
+    async def _find_agent(self) -> None:
+        self.progress.since = self.progress.since or self.house.clock.monotonic()
+        self._save()
+        self._record(Kind.CALL_QUEUED, queue=self.progress.queue)
+        await self.media.loop(Prompt.MUSIC)
+        self.house.floor.enter(self._waiting())
+        while True:
+            turn = await self.house.floor.turn(self.progress.id)
+            if isinstance(turn, Offer) and await self._ring(turn):
+                return
+            if isinstance(turn, GiveUp):
+                await asyncio.sleep(await self.media.play(Prompt.SORRY))
+                raise CallOver("waited_too_long")
+
+    def _waiting(self) -> Waiting:
+        queue = self._queue()
+        return Waiting(self.progress.id, queue.id, frozenset(queue.skills), queue.data_class, self.progress.since)
+
+    # (7) The agent is rung with a masked identity; when they answer, the relay joins the two.
+    async def _ring(self, offer: Offer) -> bool:
+        self.progress.attempts += 1
+        attempt = f"AG{self.progress.attempts}"
+        self._show(offer.agent)
+        self._record(Kind.CALL_OFFERED, agent=offer.agent)
+        sdp = await self.media.offer_agent(attempt, self.house.floor.phone(offer.agent))
+        self.agent_leg = self.house.telephony.dial_agent(offer.agent, self.progress.alias, sdp)
+        self._save()
+        answer = await self._answer(self.agent_leg, offer)
+        if answer is None:
+            return False
+        return await self._bridge(attempt, offer, answer)
+
+    async def _bridge(self, attempt: str, offer: Offer, answer: LegEvent) -> bool:
+        assert self.agent_leg
+        try:
+            await self.media.bridge(attempt, answer.sdp)
+        except UnacceptableOffer:  # a phone that answers with no usable media: the caller keeps the place
+            self.agent_leg.hang_up()
+            self.house.floor.leave(self.progress.id, offer.agent)
+            self.house.floor.enter(self._waiting())
+            return False
+        self.progress.agent = offer.agent
+        return True
+
+    async def _answer(self, leg: Leg, offer: Offer) -> LegEvent | None:
+        """The agent's answer, or None once the offer came to nothing: then the next agent is tried."""
+        event = await self._first_outcome(leg)
+        if event and event.kind is LegEventKind.ANSWERED and self.house.floor.answered(offer):
+            return event
+        leg.hang_up()
+        self.agent_leg = None
+        reason = _refusal(event)
+        self.house.floor.refused(offer, reason)
+        self._record(Kind.CALL_DECLINED, agent=offer.agent, reason=reason)
+        return None
+
+    async def _first_outcome(self, leg: Leg) -> LegEvent | None:
+        """What the phone says, or None when the floor withdraws the offer first."""
+        phone = self._spawn(_outcome(leg))
+        turn = self._spawn(self._withdrawn())
+        done, pending = await asyncio.wait({phone, turn}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        return phone.result() if phone in done else None
+
+    async def _withdrawn(self) -> None:
+        while not isinstance(await self.house.floor.turn(self.progress.id), Withdraw):
+            pass
+
+    # (8) They talk. The desk shows the minimum; each further look is the vault's to decide.
+    async def _converse(self) -> None:
+        self._record(Kind.CALL_CONNECTED, agent=self.progress.agent)
+        self._spawn(self._open_grant())
+        self._spawn(self._hear_agent())
+        while not isinstance(await self.house.floor.turn(self.progress.id), Overdue):
+            pass
+        raise CallOver("longest_call")
+
+    async def _open_grant(self) -> None:
+        """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
+        while self.progress.grant == "" and self.leg.ticket and self.agent_leg and self.agent_leg.ticket:
+            try:
+                if self.progress.vault != "ok":
+                    await self._recognise()
+                self.progress.grant = await self.house.vault.connect(self.leg.ticket.id, self.agent_leg.ticket.raw)
+                self.progress.vault = "ok"
+            except Unavailable:
+                self.progress.vault = "unavailable"
+                self._show(self.progress.agent)
+                await asyncio.sleep(VAULT_RETRY)
+            except Denied:
+                self.progress.vault = "refused"
+                break
+        self._show(self.progress.agent)
+        self._save()
+
+    async def _hear_agent(self) -> None:
+        """Hold, resume and ICE restarts are answered here; the caller never sees a re-INVITE."""
+        assert self.agent_leg
+        while True:
+            event = await self.agent_leg.next_event()
+            if event.kind is LegEventKind.OFFER:
+                await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
+            elif event.kind is LegEventKind.ENDED:
+                raise CallOver("agent_lost" if event.reason else "agent_hung_up")
+
+    def verify(self) -> None:
+        """The desk asks the caller to key the one-time code. One at a time."""
+        if self.progress.grant and (self._verifying is None or self._verifying.done()):
+            self._verifying = self._spawn(self._verify())
+
+    async def _verify(self) -> None:
+        agent = self.progress.agent
+        try:
+            await self.house.vault.send_code(self.leg_id)
+            self.house.floor.show(agent, verifying="sent")
+            await self.media.mute_digits(True)
+            await self.media.play(Prompt.CODE)
+            passed = await self._key_code()
+        except (Unavailable, Denied):
+            passed = False
+        finally:
+            await self.media.mute_digits(False)
+        self.house.floor.show(agent, verifying="passed" if passed else "failed", assurance=self.progress.assurance)
+        await self.media.play(Prompt.CODE_OK if passed else Prompt.CODE_WRONG)
+        self._save()
+
+    async def _key_code(self) -> bool:
+        """True once the keyed code is right; False when the tries or the time are used up."""
+        while digits := await self._keys(CODE_DIGITS, CODE_WAIT):
+            try:
+                self.progress.assurance = await self.house.vault.check_code(self.leg_id, Sealed(digits))
+            except Denied as denied:
+                if denied.reason != "code-wrong":
+                    return False
+                await self.media.play(Prompt.CODE_WRONG)
+            else:
+                return True
+        return False
+
+    # (9) Either side hangs up, or a part is lost: every field closes, the agent wraps up.
+    async def _close(self) -> None:
+        self.leg.hang_up()
+        if self.agent_leg:
+            self.agent_leg.hang_up()
+        self.house.floor.leave(self.progress.id, self.progress.agent)
+        self._record(Kind.CALL_ENDED, outcome=self.progress.outcome or "fault")
+        with suppress(Unavailable):  # the vault asks the edge before every open, so a missed word opens nothing
+            await self.house.vault.hang_up(self.leg_id)
+        with suppress(RelayUnavailable):
+            await self.media.release()
+        self.house.journal.forget(self.progress.id)
+
+    # What may end it at any time
+
+    async def _hear_caller(self) -> None:
+        while True:
+            event = await self.leg.next_event()
+            if event.kind is LegEventKind.OFFER:
+                await self._reoffer(self.leg, self.media.caller_reoffer, event)
+            elif event.kind in (LegEventKind.ENDED, LegEventKind.CANCELLED):
+                raise CallOver("caller_lost" if event.reason else "caller_hung_up")
+
+    async def _hear_desk(self) -> None:
+        raise CallOver(await self._over)
+
+    def hang_up(self, reason: str = "agent_hung_up") -> None:
+        """The desk, or the controller's own end, asks for the end."""
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    async def _probe_legs(self) -> None:
+        """A dead phone, tab or network sends no BYE; a relay that lost the call carries no sound."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            for leg in (self.leg, self.agent_leg):
+                if leg and leg.alive:
+                    leg.probe(PROBE_WAIT)
+            await self.media.silence_seconds()
+
+    # Small things
+
+    @property
+    def leg_id(self) -> str:
+        """The leg's id as the edge signed it, else our own."""
+        return self.leg.ticket.id if self.leg.ticket else self.leg.id
+
+    async def _reoffer(self, leg: Leg, answer: Callable[[str], Awaitable[str]], event: LegEvent) -> None:
+        try:
+            leg.accept_offer(await answer(event.sdp))
+        except UnacceptableOffer:
+            leg.refuse_offer(488)
+
+    async def _key_among(self, choices: set[str], wait: float) -> str:
+        """The first key that is one of `choices`, "" when none came in `wait` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                async for key in self.media.digits():
+                    if key in choices:
+                        return key
+        return ""
+
+    async def _keys(self, count: int, wait: float) -> str:
+        """`count` keys, "" when they did not come in `wait` seconds. `*` begins anew."""
+        keys = ""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                async for key in self.media.digits():
+                    keys = "" if key == "*" else keys + key
+                    if len(keys) == count:
+                        return keys
+        return ""
+
+    def _queue(self) -> Queue:
+        return next((queue for queue in self.house.queues if queue.id == self.progress.queue), self.house.queues[0])
+
+    def _show(self, agent: str) -> None:
+        queue, progress = self._queue(), self.progress
+        self.house.floor.show(
+            agent,
+            alias=progress.alias,
+            queue=queue.name,
+            topic=queue.reason,
+            grant=progress.grant,
+            assurance=progress.assurance,
+            vault=progress.vault,
+        )
+
+    def _record(self, kind: Kind, **fields: str | int | float | bool) -> None:
+        self.house.recorder.record(kind, self.leg_id, call=self.progress.id, **fields)
+
+    def _save(self) -> None:
+        self.house.journal.save(self.progress.id, self.record())
+
+    def record(self) -> dict[str, Any]:
+        """Everything another life of this process needs to go on. Personal: the journal seals it."""
+        return {
+            "progress": asdict(self.progress),
+            "leg": self.leg.save(),
+            "media": self.media.save(),
+            "agent_leg": self.agent_leg.save() if self.agent_leg else None,
+        }
+
+    def _spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+        assert self._tasks
+        return self._tasks.create_task(work)  # type: ignore[arg-type]
+
+
+STORY: tuple[Callable[[Call], Awaitable[None]], ...] = (
+    Call._admit,
+    Call._greet,
+    Call._find_agent,
+    Call._converse,
+)
+
+
+def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, progress: dict[str, Any]) -> Call:
+    """A call of an earlier life, where it stood. A phone that was ringing is let go; the place in the queue stays."""
+    call = Call(house, leg, media, Progress(**progress), agent_leg)
+    if call.progress.step < STORY.index(Call._converse) and agent_leg:
+        agent_leg.hang_up()
+        call.agent_leg = None
+    if call.progress.agent:
+        house.floor.adopt(call.progress.id, call.progress.agent)
+        call._show(call.progress.agent)
+    return call
+
+
+async def _outcome(leg: Leg) -> LegEvent:
+    """The first event that settles an offer."""
+    while True:
+        event = await leg.next_event()
+        if event.kind in (LegEventKind.ANSWERED, LegEventKind.REJECTED, LegEventKind.ENDED):
+            return event
+
+
+def _refusal(event: LegEvent | None) -> str:
+    """Why an offer failed, as the agent's page says it. A 302 is a decline (corrections, Edge)."""
+    if event is None:
+        return "no_answer"
+    return "phone_lost" if event.code in (404, 408, 430, 477, 480, 500, 503) else "declined"
+
+
+def _first(group: BaseExceptionGroup[CallOver]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error.reason if isinstance(error, CallOver) else "fault"

@@ -1,0 +1,84 @@
+"""The controller's side of `controller.sock`: what a desk page may ask about its own agent (see desk_protocol.py)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from quietline.call import Call
+from quietline.desk_protocol import AgentState
+from quietline.errors import Denied, ProtocolError
+from quietline.live.floor import Floor
+from quietline.telephony.ports import AgentPhone
+from quietline.wire import Frame, Peer
+
+WISHES = {AgentState.READY, AgentState.AWAY, AgentState.OFFLINE}
+
+
+class DeskServer:
+    """Answers the web process. `users` are the user ids that may ask; root may always."""
+
+    def __init__(self, floor: Floor, calls: Mapping[str, Call], users: frozenset[int]) -> None:
+        self._floor = floor
+        self._calls = calls
+        self._users = users | {0}
+
+    async def handle(self, peer: Peer, frame: Frame) -> Frame:
+        """One request. Raises Denied for a stranger, or for a call that is not the agent's."""
+        self._admit(peer)
+        operation = getattr(self, "_op_" + str(frame.get("op")), None)
+        if operation is None:
+            raise ProtocolError("controller.sock: unknown operation")
+        answer: Frame = operation(frame) or {}
+        return answer
+
+    async def subscribe(self, peer: Peer, frame: Frame) -> AsyncIterator[Frame]:
+        """Every agent's changes, from now on."""
+        self._admit(peer)
+        async for event in self._floor.events():
+            yield event.as_frame()
+
+    def _admit(self, peer: Peer) -> None:
+        if peer.uid not in self._users:
+            raise Denied("wrong-user", "only the web process may ask the controller")
+
+    def _op_state(self, frame: Frame) -> None:
+        try:
+            wish, phone = AgentState(frame["state"]), AgentPhone(frame.get("phone", AgentPhone.BROWSER))
+        except (KeyError, ValueError):
+            raise ProtocolError("state: want state=ready|away|offline and phone=browser|sip") from None
+        if wish not in WISHES:
+            raise ProtocolError("state: only ready, away and offline can be asked for")
+        self._floor.wish(_agent(frame), wish, phone)
+
+    def _op_snapshot(self, frame: Frame) -> dict[str, Any]:
+        return asdict(self._floor.view(_agent(frame)))
+
+    def _op_hang_up(self, frame: Frame) -> None:
+        self._own(frame).hang_up()
+
+    def _op_verify(self, frame: Frame) -> None:
+        self._own(frame).verify()
+
+    def _op_wrap_up_done(self, frame: Frame) -> None:
+        self._floor.wrapped_up(_agent(frame))
+
+    def _op_floor(self, frame: Frame) -> dict[str, Any]:
+        return self._floor.counts()
+
+    def _op_explain(self, frame: Frame) -> dict[str, Any]:
+        return {"agents": self._floor.explain(str(frame.get("call")))}
+
+    def _own(self, frame: Frame) -> Call:
+        call = self._calls.get(str(frame.get("call")))
+        if call is None or call.progress.agent != _agent(frame):
+            raise Denied("not-your-call", "the call has ended, or is another agent's")
+        return call
+
+
+def _agent(frame: Frame) -> str:
+    agent = frame.get("agent")
+    if not isinstance(agent, str) or not agent:
+        raise ProtocolError("controller.sock: `agent` is missing")
+    return agent
