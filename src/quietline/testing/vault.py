@@ -1,0 +1,103 @@
+"""Stand-ins for what the vault talks to: a key service in memory, an edge that vouches for legs, a code channel."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from urllib.parse import quote
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from quietline.errors import EdgeUnavailable, TamperError, Unavailable
+from quietline.legs import LegTicket
+from quietline.sealed import Sealed, Ticket
+
+
+class MemoryKms:
+    """A `Kms` that lives as long as the process. `fault` is raised by every call while it is set."""
+
+    def __init__(self, name: str = "memory") -> None:
+        self._aead = AESGCM(os.urandom(32))
+        self._name = name
+        self.fault: Unavailable | None = None
+
+    @property
+    def key_id(self) -> str:
+        return f"{self._name}.1"
+
+    def wrap(self, key: bytes, context: bytes) -> bytes:
+        self._check()
+        nonce = os.urandom(12)
+        return b"\x01" + nonce + self._aead.encrypt(nonce, key, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        self._check()
+        try:
+            if wrapped[:1] != b"\x01":
+                raise TamperError("kms: not wrapped by this key service")
+            return self._aead.decrypt(wrapped[1:13], wrapped[13:], context)
+        except (InvalidTag, ValueError):
+            raise TamperError("kms: the wrapped key does not belong here") from None
+
+    def _check(self) -> None:
+        if self.fault:
+            raise self.fault
+
+
+class MemoryEdge:
+    """The edge as the vault sees it: signs legs, knows which are up, keeps credentials until it "restarts"."""
+
+    def __init__(self, leg_key: bytes) -> None:
+        self.leg_key = leg_key
+        self.up: set[str] = set()
+        self.phones: dict[str, str] = {}
+        self.down = False
+        self._life = 1
+
+    def sign(self, kind: str, *, up: bool = True, **fields: str) -> Sealed[str]:
+        """A ticket as the edge's header carries it (legs.py); `up` says whether its dialog lives."""
+        fields = {"ci": os.urandom(6).hex(), "ft": os.urandom(4).hex(), **fields}
+        if up:
+            self.up.add(fields["ci"])
+        signed = f"v1;kind={kind};" + ";".join(f"{key}={quote(value, safe='')}" for key, value in fields.items())
+        return Sealed(f"{signed};mac={hmac.new(self.leg_key, signed.encode(), hashlib.sha256).hexdigest()}")
+
+    async def leg_alive(self, ticket: LegTicket) -> bool:
+        self._check()
+        return ticket.call_id in self.up
+
+    async def add(self, user: str, ha1: str) -> None:
+        self._check()
+        self.phones[user] = ha1
+
+    async def remove(self, user: str) -> None:
+        self._check()
+        self.phones.pop(user, None)
+
+    async def instance(self) -> str:
+        self._check()
+        return f"life-{self._life}"
+
+    def restart(self) -> None:
+        """Forget every credential, as Kamailio's memory does."""
+        self._life += 1
+        self.phones.clear()
+
+    def _check(self) -> None:
+        if self.down:
+            raise EdgeUnavailable("edge: no answer")
+
+
+class MemoryCodeChannel:
+    """A `CodeChannel` that keeps what it was given. `fault` is raised by the next sends while it is set."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Sealed[str], Sealed[str], Ticket]] = []
+        self.fault: Unavailable | None = None
+
+    async def send(self, to: Sealed[str], text: Sealed[str], ticket: Ticket) -> None:
+        if self.fault:
+            raise self.fault
+        self.sent.append((to, text, ticket))

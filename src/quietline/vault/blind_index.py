@@ -1,0 +1,132 @@
+"""Find a customer without storing what is looked for: a keyed HMAC-SHA256 (RFC 2104) over the normalised value.
+
+Each field has a key of its own, and the data controller is part of the message, so that two franchisees' rows cannot be
+joined. A leaked key lets every phone number be tried in half an hour: the keys are wrapped by the KMS, and rows are
+deleted on erasure. Each row carries a MAC, so that nobody without the key can point a caller's token at someone else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+import struct
+import unicodedata
+from collections.abc import Iterable
+
+import phonenumbers
+
+from quietline.errors import TamperError
+from quietline.vault.database import Database, load_sql
+from quietline.vault.keys import Keyring
+
+SQL = load_sql("keys.sql")
+PHONE = "contact.phone"
+EMAIL = "contact.email"
+ORDER = "order.reference"
+LOGIN = "staff.login"
+CUSTOMER_KEY = "customer.key"  # the importing shop system's own key
+FIELDS = (PHONE, EMAIL, ORDER, LOGIN, CUSTOMER_KEY)
+MAX_RAW = 64  # characters; E.164 has 15 digits, and what is much longer is no number
+WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "withheld", "invalid"})
+
+
+def normalise_phone(raw: str, country: str) -> str | None:
+    """E.164 ("+442079460001"), or None for what is no dialable number: withheld, anonymous, a name, an extension.
+
+    `raw` may be a national number by the rules of `country` (ISO 3166, the trunk's), or international with + or 00,
+    with spaces, dots, dashes and "(0)"; a `tel:` prefix and parameters (RFC 3966) are taken off.
+    """
+    text = unicodedata.normalize("NFKC", raw).strip().removeprefix("tel:").partition(";")[0].strip()
+    if text.lower() in WITHHELD or len(text) > MAX_RAW or not _only_dial_characters(text):
+        return None
+    text = text.replace("(0)", "") if text.startswith(("+", "00")) else text.replace("(0)", "0")
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _only_dial_characters(text: str) -> bool:
+    """Letters would be dialled as digits ("0800 FLOWERS") by phonenumbers; a caller's number has none."""
+    return any(char.isdigit() for char in text) and all(
+        char.isdecimal() or char in "+()-./ \u2010\u2011\u2013" for char in text
+    )
+
+
+def normalise(field: str, value: str, country: str = "GB") -> str | None:
+    """The one form of a value that is indexed, or None when it has none."""
+    if field == PHONE:
+        return normalise_phone(value, country)
+    text = unicodedata.normalize("NFKC", value).strip()
+    if field in (EMAIL, LOGIN):
+        return text.casefold() or None
+    if field == ORDER:
+        return "".join(char for char in text.upper() if char.isalnum()) or None
+    return text or None
+
+
+class BlindIndex:
+    """Tokens, and the rows that lead from a token to a subject. Methods block."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    def token(self, controller: str, field: str, normalised: str) -> bytes:
+        """32 bytes; equal exactly when controller, field and normalised value are equal."""
+        if field not in FIELDS:
+            raise ValueError(f"blind index: no index key for field {field}")
+        return hmac.new(
+            self._keyring.secret(f"index/{field}"), _message(controller, normalised), hashlib.sha256
+        ).digest()
+
+    def find(self, controller: str, field: str, normalised: str) -> str:
+        """The subject's token; "" for nobody or several (a shared number identifies no one). Raises TamperError."""
+        token = self.token(controller, field, normalised)
+        rows = self._database.read(SQL["index_find"], (field, token))
+        for subject, mac in rows:
+            if not hmac.compare_digest(mac, self._mac(field, token, subject)):
+                raise TamperError("blind index: a row was changed behind our back")
+        return str(rows[0][0]) if len(rows) == 1 else ""
+
+    def replace(self, controller: str, subject: str, values: Iterable[tuple[str, str]]) -> None:
+        """Index the subject under these (field, normalised) pairs, and for these fields under no others. Durable."""
+        self.replace_many([(controller, subject, list(values))])
+
+    def replace_many(self, batch: Iterable[tuple[str, str, list[tuple[str, str]]]]) -> None:
+        """As `replace`, for many subjects in one transaction."""
+        rows = [self._row(controller, subject, pair) for controller, subject, pairs in batch for pair in pairs]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(SQL["index_clear"], {(subject, field) for field, _, subject, _ in rows})
+            connection.executemany(SQL["index_add"], rows)
+
+        self._database.write(work)
+
+    def erase(self, subject: str) -> None:
+        """Delete every row of this subject, from the write-ahead log too."""
+        self._database.write(lambda connection: connection.execute(SQL["index_erase"], (subject,)))
+        self._database.scrub()
+
+    def _row(self, controller: str, subject: str, pair: tuple[str, str]) -> tuple[str, bytes, str, bytes]:
+        field, normalised = pair
+        token = self.token(controller, field, normalised)
+        return (field, token, subject, self._mac(field, token, subject))
+
+    def _mac(self, field: str, token: bytes, subject: str) -> bytes:
+        message = b"".join((_length(field.encode()), token, subject.encode()))
+        return hmac.new(self._keyring.secret("index/rows"), message, hashlib.sha256).digest()
+
+
+def _length(part: bytes) -> bytes:
+    return struct.pack("!I", len(part)) + part
+
+
+def _message(controller: str, normalised: str) -> bytes:
+    return _length(controller.encode()) + normalised.encode()

@@ -1,0 +1,1 @@
+"""SQL of the vault: numbered migrations and named statements."""

@@ -1,0 +1,32 @@
+-- name: key_by_owner
+SELECT id, wrapped FROM data_key WHERE controller = ? AND subject = ? AND class = ?
+
+-- name: key_by_id
+SELECT controller, subject, class, wrapped FROM data_key WHERE id = ?
+
+-- name: add_key
+INSERT INTO data_key (id, controller, subject, class, wrapped) VALUES (?, ?, ?, ?, ?)
+
+-- name: destroy_keys
+DELETE FROM data_key WHERE controller = ? AND subject = ? AND class = ?
+
+-- name: secret
+SELECT wrapped FROM secret WHERE name = ?
+
+-- name: add_secret
+INSERT INTO secret (name, wrapped) VALUES (?, ?)
+
+-- name: index_find
+SELECT subject, mac FROM blind_index WHERE field = ? AND token = ? LIMIT 2
+
+-- name: index_add
+INSERT OR IGNORE INTO blind_index (field, token, subject, mac) VALUES (?, ?, ?, ?)
+
+-- name: index_clear
+DELETE FROM blind_index WHERE subject = ? AND field = ?
+
+-- name: index_erase
+DELETE FROM blind_index WHERE subject = ?
+
+-- name: index_count
+SELECT count(*) FROM blind_index WHERE field = ?
