@@ -79,7 +79,7 @@ class _Reader:
             if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
                 raise self.error(section, key, 'want a list of texts: ["...", "..."]', index)
             return tuple(given)
-        wanted = {Path: str, float: (int, float)}.get(kind, kind)
+        wanted: Any = {Path: str, float: (int, float)}.get(kind, kind)
         if not isinstance(given, wanted) or (isinstance(given, bool) and kind is not bool):
             raise self.error(section, key, f"want {_called(kind)}, found {_called(type(given))}", index)
         return DECODERS.get(kind, lambda plain: plain)(given)

@@ -62,7 +62,7 @@ class Controller:
     async def _run(self, call: Call) -> None:
         try:
             await call.run()
-        except* Exception as broken:  # one broken call must not end the others; it is said aloud
+        except* Exception as broken:  # noqa: BLE001 - one broken call must not end the others; it is said aloud
             log.error("a call ended in an error of ours", call=call.progress.id, error=place(broken))
             self._house.recorder.record(Kind.FAULT, call.leg_id, part="call")
         finally:
