@@ -1,7 +1,6 @@
 # Quietline. `make demo` and `make test` do everything a fresh Debian 12 needs, as root or with sudo.
 SHELL := /bin/bash
-# The parts run under user ids of their own; where those cannot enter this folder, the environment lives below /opt.
-VENV := $(shell p="$$PWD"; while [ "$$p" != / ]; do case $$(stat -c %A "$$p") in *x|*t) ;; *) echo /opt/quietline/venv-$$(echo "$$PWD" | sha256sum | cut -c1-12); exit;; esac; p=$$(dirname "$$p"); done; echo "$$PWD/.venv")
+VENV := $(shell deploy/venv-path.sh)
 PY := $(VENV)/bin/python
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
