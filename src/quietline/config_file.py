@@ -140,9 +140,7 @@ def _check_trunks(config: Config, reader: _Reader) -> None:
             raise reader.error("trunk", "name", "want a unique name of a-z, 0-9 and -", index)
         names.add(trunk.name)
         if not (trunk.addresses or trunk.certificate_name or trunk.digest_user):
-            raise reader.error(
-                "trunk", "name", "say how it is known: addresses, certificate_name or digest_user", index
-            )
+            raise reader.error("trunk", "name", "how is it known? addresses, certificate_name or digest_user", index)
         for address in trunk.addresses:
             try:
                 ipaddress.ip_network(address)
