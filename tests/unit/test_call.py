@@ -1,0 +1,370 @@
+"""The story of a call against ports in memory: every ending, every refusal, every fault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from quietline import call as story
+from quietline.call import Call, House, Progress
+from quietline.clock import SystemClock
+from quietline.config import Controller, Queue
+from quietline.desk_protocol import AgentState
+from quietline.errors import RelayUnavailable, VaultLocked
+from quietline.ledger.vocabulary import Kind
+from quietline.live.floor import Floor
+from quietline.routing.match import Limits
+from quietline.telephony.ports import LegEvent, LegEventKind
+from quietline.telephony.sdp import UnacceptableOffer
+from quietline.testing.fake_call import FakeLeg, FakeMedia, FakeTelephony, FakeVault, ticket
+from quietline.vault.ports import StaffMember
+
+ORDERS = Queue("orders", "Orders", "1", ("orders",))
+RETURNS = Queue("returns", "Returns", "2", ("returns",), reason="return_refund")
+ANSWERS = LegEvent(LegEventKind.ANSWERED, sdp="agent sdp")
+DECLINES = LegEvent(LegEventKind.REJECTED, code=486)
+
+
+class Notes:
+    """A journal and a recorder that only remember."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, dict[str, Any]] = {}
+        self.kinds: list[Kind] = []
+
+    def save(self, call: str, record: dict[str, Any]) -> None:
+        self.saved[call] = record
+
+    def forget(self, call: str) -> None:
+        self.saved.pop(call, None)
+
+    def record(self, kind: Kind, leg: str, **fields: Any) -> None:
+        self.kinds.append(kind)
+
+
+class Stage:
+    """One caller, two agents, and a call to run."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.floor = Floor(Limits(ring=0.2, wrap_up=5.0, wait=0.5), self.clock)
+        self.telephony, self.vault, self.notes, self.media = FakeTelephony(), FakeVault(), Notes(), FakeMedia()
+        self.telephony.answers = [ANSWERS]
+        skills, certificates = ("orders", "returns"), {"invoice": self.clock.wall() + 1000}
+        self.floor.staff([StaffMember(agent, skills, certificates, "hub") for agent in ("mia", "noor")])
+        self.leg = FakeLeg(ticket())
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def call(self, *queues: Queue, **progress: Any) -> Call:
+        house = House(
+            self.telephony,
+            self.vault,
+            self.floor,
+            self.notes,
+            self.notes,
+            self.clock,
+            Controller(),
+            queues or (ORDERS,),
+        )
+        return Call(house, self.leg, self.media, Progress("call_1", self.clock.monotonic(), **progress))
+
+    def start(self, call: Call) -> asyncio.Task[None]:
+        loop = asyncio.get_running_loop()
+        self.tasks.append(loop.create_task(self.floor.run()))
+        self.tasks.append(loop.create_task(call.run()))
+        return self.tasks[-1]
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def talking(self, call: Call) -> None:
+        await self.until(lambda: call.progress.grant)
+
+    async def end(self, task: asyncio.Task[None]) -> None:
+        async with asyncio.timeout(5):
+            await task
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    built = Stage()
+    yield built
+    for task in built.tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_whole_call(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.talking(call)
+    assert stage.leg.did == ["answer"]
+    assert stage.telephony.dialled[0][:2] == ("mia", call.progress.alias)
+    assert stage.media.did[-1] == "bridge AG1"
+    view = stage.floor.view("mia")
+    assert (view.state, view.grant, view.assurance, view.topic) == (AgentState.ON_CALL, "gr_1", 1, "order_status")
+    stage.leg.happens(LegEventKind.ENDED)
+    await stage.end(task)
+    assert call.progress.outcome == "caller_hung_up"
+    assert stage.telephony.dialled[0][2].did == ["hang_up"]
+    assert stage.media.did[-1] == "release"
+    assert stage.vault.asked[-1] == "hang_up"
+    assert stage.notes.saved == {}
+    assert stage.floor.view("mia").state is AgentState.WRAP_UP
+
+
+async def test_every_step_is_in_the_ledger_in_order(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.talking(call)
+    call.hang_up()
+    await stage.end(task)
+    kinds = [Kind.CALL_QUEUED, Kind.CALL_OFFERED, Kind.CALL_CONNECTED, Kind.CALL_ENDED]
+    assert stage.notes.kinds == kinds
+    assert "arrive" in stage.vault.asked
+
+
+async def test_a_decline_rings_the_next_agent(stage: Stage) -> None:
+    stage.telephony.answers = [DECLINES, ANSWERS]
+    stage.floor.wish("mia", AgentState.READY)
+    stage.floor.wish("noor", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    assert [agent for agent, _, _ in stage.telephony.dialled] == ["mia", "noor"]
+    assert stage.floor.view("mia").reason == "declined"
+    assert call.progress.agent == "noor"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(302, "declined"), (603, "declined"), (480, "phone_lost"), (503, "phone_lost")]
+)
+async def test_why_an_offer_failed(stage: Stage, code: int, reason: str) -> None:
+    stage.telephony.answers = [LegEvent(LegEventKind.REJECTED, code=code)]
+    stage.floor.wish("mia", AgentState.READY)
+    stage.start(stage.call())
+    await stage.until(lambda: stage.floor.view("mia").state is AgentState.AWAY)
+    assert stage.floor.view("mia").reason == reason
+
+
+async def test_no_answer_moves_on(stage: Stage) -> None:
+    stage.telephony.answers = [LegEvent(LegEventKind.RINGING), ANSWERS]
+    stage.floor.wish("mia", AgentState.READY)
+    stage.floor.wish("noor", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    assert stage.telephony.dialled[0][2].did == ["hang_up"]
+    assert stage.floor.view("mia").reason == "no_answer"
+    assert call.progress.agent == "noor"
+
+
+async def test_a_phone_with_no_usable_media_costs_the_caller_nothing(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    stage.media.fault["bridge"] = UnacceptableOffer("no audio")
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: "bridge" not in stage.media.fault)
+    stage.floor.wish("noor", AgentState.READY)
+    await stage.talking(call)
+    assert call.progress.agent == "noor"
+
+
+async def test_the_menu_chooses_the_queue(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    stage.media.press("92")
+    call = stage.call(ORDERS, RETURNS)
+    stage.start(call)
+    await stage.talking(call)
+    assert call.progress.queue == "returns"
+    assert stage.floor.view("mia").topic == "return_refund"
+
+
+async def test_the_wait_ends_with_words(stage: Stage) -> None:
+    call = stage.call()
+    await stage.end(stage.start(call))
+    assert call.progress.outcome == "waited_too_long"
+    assert "play sorry" in stage.media.did
+    assert stage.leg.did == ["answer", "hang_up"]
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "outcome"),
+    [
+        (UnacceptableOffer("no G.711"), "reject 488", "no_common_codec"),
+        (RelayUnavailable("gone"), "reject 503", "relay_lost"),
+    ],
+)
+async def test_a_call_that_cannot_have_media_is_refused(stage: Stage, error: Any, answer: str, outcome: str) -> None:
+    stage.media.fault["answer_caller"] = error
+    call = stage.call()
+    await stage.end(stage.start(call))
+    assert stage.leg.did == [answer]
+    assert call.progress.outcome == outcome
+
+
+async def test_promise_2_a_locked_vault_still_routes_and_the_page_says_so(stage: Stage) -> None:
+    stage.vault.fault = VaultLocked("locked")
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.until(lambda: stage.floor.view("mia").vault == "unavailable")
+    assert stage.media.did[-1] == "bridge AG1"
+    assert stage.floor.view("mia").grant == ""
+    stage.leg.happens(LegEventKind.ENDED)
+    await stage.end(task)
+
+
+async def test_when_the_vault_is_back_the_grant_follows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story, "VAULT_RETRY", 0.01)
+    stage.vault.fault = VaultLocked("locked")
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: stage.floor.view("mia").vault == "unavailable")
+    stage.vault.fault = None
+    await stage.talking(call)
+    assert (stage.floor.view("mia").vault, call.progress.assurance) == ("ok", 1)
+
+
+async def test_an_unsigned_leg_gets_no_grant(stage: Stage) -> None:
+    stage.leg.ticket = None
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: "bridge AG1" in stage.media.did)
+    await asyncio.sleep(0.05)
+    assert (call.progress.assurance, call.progress.grant) == (0, "")
+    assert "match" not in stage.vault.asked
+
+
+@pytest.mark.parametrize("keyed", ["424242", "000000424242", "12*424242"])
+async def test_the_right_code_raises_assurance(stage: Stage, keyed: str) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    call.verify()
+    stage.media.press(keyed)
+    await stage.until(lambda: stage.floor.view("mia").verifying == "passed")
+    assert stage.floor.view("mia").assurance == 2
+    muted = [verb for verb in stage.media.did if verb.startswith("mute_digits")]
+    assert muted == ["mute_digits True", "mute_digits False"]
+
+
+async def test_a_vault_that_fails_in_mid_code_unmutes_the_caller(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    call.verify()
+    await stage.until(lambda: stage.floor.view("mia").verifying == "sent")
+    stage.vault.fault = VaultLocked("locked")
+    stage.media.press("424242")
+    await stage.until(lambda: stage.floor.view("mia").verifying == "failed")
+    assert stage.media.did[-2:] == ["mute_digits False", "play code_wrong"]
+
+
+async def test_hold_is_answered_here_and_the_caller_is_not_asked(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    agent_leg = stage.telephony.dialled[0][2]
+    agent_leg.happens(LegEventKind.OFFER, sdp="sendonly")
+    await stage.until(lambda: "accept_offer" in agent_leg.did)
+    assert "accept_offer" not in stage.leg.did
+    stage.media.fault["agent_reoffer"] = UnacceptableOffer("video only")
+    agent_leg.happens(LegEventKind.OFFER, sdp="nonsense")
+    await stage.until(lambda: "refuse_offer 488" in agent_leg.did)
+
+
+@pytest.mark.parametrize(
+    ("who", "reason", "outcome"),
+    [("agent", "", "agent_hung_up"), ("agent", "dead peer", "agent_lost"), ("caller", "no ACK", "caller_lost")],
+)
+async def test_either_side_may_end_it(stage: Stage, who: str, reason: str, outcome: str) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.talking(call)
+    leg = stage.leg if who == "caller" else stage.telephony.dialled[0][2]
+    leg.happens(LegEventKind.ENDED, reason=reason)
+    await stage.end(task)
+    assert call.progress.outcome == outcome
+    assert not stage.leg.alive
+
+
+async def test_a_caller_who_gives_up_while_ringing_frees_the_agent(stage: Stage) -> None:
+    stage.telephony.answers = [LegEvent(LegEventKind.RINGING)]
+    stage.floor.wish("mia", AgentState.READY)
+    task = stage.start(stage.call())
+    await stage.until(lambda: stage.telephony.dialled)
+    stage.leg.happens(LegEventKind.ENDED)
+    await stage.end(task)
+    assert stage.telephony.dialled[0][2].did == ["hang_up"]
+    assert stage.floor.view("mia").state is AgentState.READY
+
+
+async def test_dead_peers_are_probed_and_a_lost_relay_ends_the_call(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(story, "HEARTBEAT", 0.01)
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.talking(call)
+    await stage.until(lambda: "probe" in stage.leg.did and "probe" in stage.telephony.dialled[0][2].did)
+    stage.media.fault["silence_seconds"] = RelayUnavailable("unknown call")
+    await stage.end(task)
+    assert call.progress.outcome == "relay_lost"
+    assert Kind.FAULT in stage.notes.kinds
+
+
+async def test_the_journal_resumes_a_conversation(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.talking(call)
+    record = stage.notes.saved["call_1"]
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    later = Stage()
+    leg, agent_leg = FakeLeg(ticket()), FakeLeg(ticket("agent"))
+    resumed = story.resume(later.call().house, leg, later.media, agent_leg, record["progress"])
+    running = later.start(resumed)
+    await later.until(lambda: later.floor.view("mia").state is AgentState.ON_CALL)
+    assert later.floor.view("mia").alias == call.progress.alias
+    agent_leg.happens(LegEventKind.ENDED)
+    await later.end(running)
+    assert resumed.progress.outcome == "agent_hung_up"
+    assert later.media.did == ["release"]
+    for each in later.tasks:
+        each.cancel()
+
+
+async def test_the_journal_resumes_a_place_in_the_queue(stage: Stage) -> None:
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+    record = stage.notes.saved["call_1"]
+    later = Stage()
+    ringing = FakeLeg()
+    resumed = story.resume(later.call().house, FakeLeg(ticket()), later.media, ringing, record["progress"])
+    assert ringing.did == ["hang_up"]
+    later.start(resumed)
+    await later.until(lambda: later.floor.counts()["waiting"] == 1)
+    assert resumed.progress.since == record["progress"]["since"]
+    assert later.media.did == ["loop music"]
+    for each in later.tasks:
+        each.cancel()
