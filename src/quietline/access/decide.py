@@ -1,0 +1,197 @@
+"""May this agent do this, now, on this call? `decide` is the one place that answers; it raises when the answer is no.
+
+Pure: no clock, no I/O; everything it needs is handed in. The rules themselves are Cedar (`policies/`), so that they can
+be read and reviewed without Python. Whose call it is and how often one may look is not decided here: `grants.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from quietline.access.cedar import Node, Policies, Question, Uid, Value, Verdict
+from quietline.access.reasons import Why, denied
+from quietline.config import Store
+from quietline.errors import Denied
+from quietline.vault.schema import FIELDS, MINIMUM, FieldSpec, Reason
+
+
+class Action(StrEnum):
+    """Closed; the same words as in `policies/schema.cedarschema`."""
+
+    CARD = "card"  # the minimum, shown without being asked
+    REVEAL = "reveal"  # one field, for a reason
+    CHANGE = "change"  # one field, for a reason
+    WRAP_UP = "wrap_up"  # what is kept after the call
+    NOTE = "note"
+    LISTEN = "listen"
+
+
+class Role(StrEnum):
+    """Jobs. Only agents and supervisors take calls."""
+
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
+
+
+class Phase(StrEnum):
+    """Where a grant stands. After LIVE comes WRAP_UP for a bounded time, then OVER."""
+
+    LIVE = "live"
+    WRAP_UP = "wrap_up"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, as the ledger vouches for them. `certificates`: data class -> expiry, UTC seconds.
+
+    `controllers`: the GDPR controllers they work for (`controllers_of`).
+    """
+
+    agent: str
+    role: Role
+    store: str
+    controllers: frozenset[str]
+    certificates: Mapping[str, float] = field(default_factory=dict)
+
+    def current(self, now: float) -> frozenset[str]:
+        """The data classes whose certificate has not lapsed."""
+        return frozenset(name for name, expiry in self.certificates.items() if int(now) < int(expiry))
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """The call as it stands. `controller`: the customer's GDPR controller. `now`: UTC seconds. `assurance`: 0–3."""
+
+    phase: Phase
+    controller: str
+    assurance: int
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """On what an allowed look rests, for its ledger entry: the permits' ids."""
+
+    policies: tuple[str, ...]
+
+
+FIELD_ACTIONS: Final = frozenset({Action.CARD, Action.REVEAL, Action.CHANGE, Action.WRAP_UP})
+REASONED: Final = frozenset({Action.REVEAL, Action.CHANGE})
+
+# Which of several forbids is told: first what the agent cannot help, last what they can.
+_TELL: Final = (
+    Why.ROLE_TAKES_NO_CALLS,
+    Why.OTHER_STORE,
+    Why.CALL_ENDED,
+    Why.TRAINING_LAPSED,
+    Why.ASSURANCE_TOO_LOW,
+)
+
+
+def load_policies() -> Policies:
+    """The shipped policy set over the shipped fields. Blocking (reads files). Raises ConfigError."""
+    return Policies.load(entities_of(FIELDS.values(), MINIMUM))
+
+
+def decide(
+    policies: Policies,
+    who: Principal,
+    action: Action,
+    circumstances: Circumstances,
+    what: FieldSpec | None = None,
+    reason: Reason | None = None,
+) -> Basis:
+    """Returns on what the look rests, or raises Denied(reason, advice) with a word of `reasons.Why`.
+
+    `what` goes with card, reveal, change and wrap_up; `reason` with reveal and change. A question that does not fit the
+    schema (a field nobody knows, a missing reason) is denied as "policy-error".
+    """
+    question = _question(who, action, circumstances, what, reason)
+    return _ruling(policies.ask(question), action)
+
+
+def survey(
+    policies: Policies,
+    who: Principal,
+    action: Action,
+    circumstances: Circumstances,
+    fields: Sequence[FieldSpec],
+    reason: Reason | None = None,
+) -> dict[str, Basis | Denied]:
+    """The same for several fields at once: field name -> Basis, or the Denied that `decide` would raise."""
+    questions = [_question(who, action, circumstances, spec, reason) for spec in fields]
+    verdicts = policies.ask_all(questions)
+    return {spec.name: _ruling_or_error(verdict, action) for spec, verdict in zip(fields, verdicts, strict=True)}
+
+
+def controllers_of(store: str, stores: Iterable[Store], hubs: Collection[str] = ("hub",)) -> frozenset[str]:
+    """The GDPR controllers an employee of `store` works for: the store's own; at a hub all of them; none if unknown."""
+    by_id = {each.id: each.controller for each in stores}
+    if store not in by_id:
+        return frozenset()
+    return frozenset(by_id.values()) if store in hubs else frozenset({by_id[store]})
+
+
+def entities_of(fields: Iterable[FieldSpec], minimum: Collection[str]) -> list[Node]:
+    """Fields, data classes and roles as Cedar entities."""
+    specs = list(fields)
+    classes = {("DataClass", str(spec.data_class)) for spec in specs}
+    roles: list[Uid] = [("Role", role.value) for role in Role]
+    fixed = [Node(uid) for uid in sorted(classes) + roles] + [Node(("Card", "minimum"))]
+    return fixed + [_field_node(spec, spec.name in minimum) for spec in specs]
+
+
+def _field_node(spec: FieldSpec, on_card: bool) -> Node:
+    parents: tuple[Uid, ...] = (("DataClass", str(spec.data_class)),)
+    if on_card:
+        parents += (("Card", "minimum"),)
+    return Node(("Field", spec.name), (("leastAssurance", spec.assurance),), parents)
+
+
+def _question(
+    who: Principal, action: Action, circumstances: Circumstances, what: FieldSpec | None, reason: Reason | None
+) -> Question:
+    context: dict[str, Value] = {"phase": circumstances.phase.value, "controller": circumstances.controller}
+    resource: Uid = ("Call", "this")
+    if action in FIELD_ACTIONS and what is not None:
+        resource = ("Field", what.name)
+        context["assurance"] = circumstances.assurance
+        context["now"] = int(circumstances.now)
+        context["certifiedUntil"] = int(who.certificates.get(str(what.data_class), 0))
+    if action in REASONED and reason is not None:
+        context["reason"] = reason.value
+    return Question(_principal_node(who), action.value, resource, context)
+
+
+def _principal_node(who: Principal) -> Node:
+    attributes = (("store", who.store), ("controllers", who.controllers))
+    return Node(("Agent", who.agent), attributes, (("Role", who.role.value),))
+
+
+def _ruling(verdict: Verdict, action: Action) -> Basis:
+    if verdict.error:
+        raise denied(Why.POLICY_ERROR)
+    if verdict.allowed:
+        return Basis(verdict.policies)
+    raise denied(_why(verdict, action))
+
+
+def _ruling_or_error(verdict: Verdict, action: Action) -> Basis | Denied:
+    try:
+        return _ruling(verdict, action)
+    except Denied as error:
+        return error
+
+
+def _why(verdict: Verdict, action: Action) -> Why:
+    """The forbid to tell of. With no forbid at all nothing permitted it: then the reason did not need the field."""
+    fired = {name.partition("/")[0] for name in verdict.policies}
+    for why in _TELL:
+        if why.value in fired:
+            return why
+    return Why.REASON_DOES_NOT_NEED_IT if action in REASONED and not fired else Why.POLICY

@@ -1,0 +1,217 @@
+"""Staff: who they are, as the ledger vouches for them. Rows that somebody changed behind our back count for nothing.
+
+Setting anything takes three steps, in this order: the ledger entry becomes durable (the caller does that), its leaf goes
+into the row, the row gets its voucher and is stored. Everything here blocks on the store: call it in a thread.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from quietline.access.decide import Principal, Role, controllers_of
+from quietline.access.ports import CertificateRow, StaffRow, StaffStore
+from quietline.access.reasons import Why, denied
+from quietline.access.vouch import Voucher
+from quietline.config import Store
+from quietline.errors import ConfigError, TamperError
+from quietline.sealed import Sealed, Ticket
+from quietline.vault.schema import DataClass
+
+
+class StaffSealer(Protocol):
+    """What the vault lends to identity. `agent` is bound to the ciphertext, so that names cannot be swapped."""
+
+    def index(self, login: str) -> str:
+        """A keyed token of a login that `normal_login` has passed."""
+
+    def seal_name(self, agent: str, name: Sealed[str]) -> bytes: ...
+
+    def open_name(self, agent: str, sealed: bytes) -> Sealed[str]:
+        """Raises TamperError when it was sealed for somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewStaff:
+    """An account to make. `password`: a PHC string of `Passwords.hash`. Times: UTC seconds, `ends` 0 for open-ended."""
+
+    login: Sealed[str]
+    name: Sealed[str]
+    password: str = field(repr=False)
+    role: Role
+    store: str
+    skills: tuple[str, ...] = ()
+    starts: float = 0.0
+    ends: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A vouched-for account, without secrets. `certificates`: data class -> expiry; only vouched-for ones."""
+
+    agent: str
+    role: Role
+    store: str
+    skills: tuple[str, ...]
+    starts: float
+    ends: float
+    certificates: dict[str, float]
+
+    def in_service(self, now: float) -> bool:
+        """Whether the contract runs at `now`, UTC seconds."""
+        return self.starts <= now and (self.ends == 0 or now < self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Everybody at a glance. `tampered`: what each refused row was, to be alerted and written down; tokens only."""
+
+    members: list[Member]
+    tampered: list[str]
+
+
+def new_agent_token() -> str:
+    """An agent's token: random, also the user part at the edge."""
+    return "ag_" + secrets.token_hex(8)
+
+
+def normal_login(login: str) -> str:
+    """A login as it is indexed: trimmed, case folded. Raises ConfigError when it is empty or longer than 254."""
+    normal = login.strip().casefold()
+    if not 0 < len(normal) <= 254:
+        raise ConfigError("login: 1 to 254 characters")
+    return normal
+
+
+class Identity:
+    """Accounts and certificates over a store. Every method blocks; safe across threads as the store is."""
+
+    def __init__(self, store: StaffStore, voucher: Voucher, sealer: StaffSealer, stores: Iterable[Store] = ()) -> None:
+        self._store = store
+        self._voucher = voucher
+        self._sealer = sealer
+        self._stores = tuple(stores)
+
+    # -- writing; `leaf` is that of the ledger entry just made durable
+
+    def add(self, new: NewStaff, leaf: str, ticket: Ticket, agent: str = "") -> str:
+        """Make an account; the agent's token. Raises ConfigError for a taken login or bad times."""
+        _check_times(new.starts, new.ends)
+        token = agent or new_agent_token()
+        row = StaffRow(
+            agent=token,
+            login=self.login_token(new.login, ticket),
+            name=self._sealer.seal_name(token, new.name),
+            role=new.role.value,
+            store=new.store,
+            skills=new.skills,
+            starts=new.starts,
+            ends=new.ends,
+            password=new.password,
+            leaf=leaf,
+        )
+        if self._store.by_agent(token):
+            raise ConfigError(f"staff {token}: exists already; change it instead")
+        self._store.put_staff(self._voucher.staff(row))
+        return token
+
+    def set_role(self, agent: str, role: Role, leaf: str) -> None:
+        """Another job. Raises Denied for nobody, TamperError for a row that is not ours."""
+        self._change(agent, leaf, role=role.value)
+
+    def set_service(self, agent: str, starts: float, ends: float, leaf: str) -> None:
+        """The contract's times; `ends` in the past ends it. The caller revokes the sessions."""
+        _check_times(starts, ends)
+        self._change(agent, leaf, starts=starts, ends=ends)
+
+    def set_password(self, agent: str, password: str, leaf: str) -> None:
+        """`password`: a PHC string of `Passwords.hash`."""
+        self._change(agent, leaf, password=password)
+
+    def set_certificate(self, agent: str, data_class: DataClass, expires: float, leaf: str) -> None:
+        """Give a certificate, renew it, or take it away (`expires` 0)."""
+        _check_times(0.0, expires)
+        self._staff_row(agent)
+        held = next((row for row in self._store.certificates(agent) if row.data_class == data_class), None)
+        version = held.version + 1 if held else 1
+        row = CertificateRow(agent, data_class.value, expires, leaf, version)
+        self._store.put_certificate(self._voucher.certificate(row))
+
+    # -- reading
+
+    def login_token(self, login: Sealed[str], ticket: Ticket) -> str:
+        """The keyed token a login is kept under. Raises ConfigError when it is empty or too long. Does not block."""
+        return self._sealer.index(normal_login(login.open(ticket)))
+
+    def by_login(self, token: str) -> StaffRow | None:
+        """The account of a `login_token`, None for nobody. Raises TamperError for a row that is not ours."""
+        row = self._store.by_login(token)
+        return self._voucher.check_staff(row) if row else None
+
+    def member(self, agent: str) -> Member:
+        """One account. Raises Denied("policy") for nobody; TamperError if it or one of its certificates is not ours."""
+        row = self._staff_row(agent)
+        held = [self._voucher.check_certificate(each) for each in self._store.certificates(agent)]
+        return _member(row, held)
+
+    def principal(self, agent: str, now: float) -> Principal:
+        """The agent as policy sees them. Raises as `member` does, and Denied("signed-out") outside the contract."""
+        member = self.member(agent)
+        if not member.in_service(now):
+            raise denied(Why.SIGNED_OUT)
+        controllers = controllers_of(member.store, self._stores)
+        return Principal(agent, member.role, member.store, controllers, member.certificates)
+
+    def display_name(self, agent: str) -> Sealed[str]:
+        """For the person's own page."""
+        return self._sealer.open_name(agent, self._staff_row(agent).name)
+
+    def roll(self) -> Roll:
+        """Everybody. A tampered account is left out whole, a tampered certificate counts as not held."""
+        roll = Roll([], [])
+        held = self._vouched_certificates(roll)
+        for row in self._store.all_staff():
+            try:
+                roll.members.append(_member(self._voucher.check_staff(row), held.get(row.agent, [])))
+            except TamperError as error:
+                roll.tampered.append(str(error))
+        return roll
+
+    # -- inside
+
+    def _vouched_certificates(self, roll: Roll) -> dict[str, list[CertificateRow]]:
+        held: dict[str, list[CertificateRow]] = {}
+        for row in self._store.all_certificates():
+            try:
+                held.setdefault(row.agent, []).append(self._voucher.check_certificate(row))
+            except TamperError as error:
+                roll.tampered.append(str(error))
+        return held
+
+    def _staff_row(self, agent: str) -> StaffRow:
+        row = self._store.by_agent(agent)
+        if row is None:
+            raise denied(Why.POLICY)
+        return self._voucher.check_staff(row)
+
+    def _change(self, agent: str, leaf: str, **values: str | float) -> None:
+        row = self._staff_row(agent)
+        changed = replace(row, leaf=leaf, version=row.version + 1, **values)  # type: ignore[arg-type]
+        self._store.put_staff(self._voucher.staff(changed))
+
+
+def _member(row: StaffRow, held: Iterable[CertificateRow]) -> Member:
+    try:
+        role = Role(row.role)
+    except ValueError:
+        raise TamperError(f"staff {row.agent}: a role nobody knows; set it anew") from None
+    certificates = {each.data_class: each.expires for each in held}
+    return Member(row.agent, role, row.store, row.skills, row.starts, row.ends, certificates)
+
+
+def _check_times(starts: float, ends: float) -> None:
+    if not (math.isfinite(starts) and math.isfinite(ends)) or starts < 0 or ends < 0:
+        raise ConfigError("times: UTC seconds, finite and not negative")

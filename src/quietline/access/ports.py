@@ -1,0 +1,100 @@
+"""What access needs of storage. `SqliteStaff` is the durable adapter, `MemoryStaff` the one for tests and simulation.
+
+Every method blocks (SQLite with synchronous=FULL): call it in a thread. A write returns only once it is durable and is
+all or nothing. Methods may be called from several threads. All raise Unavailable when the file cannot be used.
+
+Who is trusted: nobody. Rows of staff and certificates carry a voucher (`vouch.py`) that storage cannot make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StaffRow:
+    """One account. `login`: keyed token; `name`: sealed bytes; times: UTC seconds, `ends` 0 for open-ended.
+
+    `leaf`: the ledger entry that set this row; `version`: grows with each change; `voucher`: MAC over all of it.
+    """
+
+    agent: str
+    login: str
+    name: bytes = field(repr=False)
+    role: str
+    store: str
+    skills: tuple[str, ...]
+    starts: float
+    ends: float
+    password: str = field(repr=False)  # argon2id, PHC string
+    leaf: str
+    version: int = 1
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    """A training certificate for one data class. Taking one away is a row with `expires` 0, never a missing row."""
+
+    agent: str
+    data_class: str
+    expires: float  # UTC seconds
+    leaf: str
+    version: int = 1
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session. `digest`: SHA-256 of the token, hex; the token itself is kept nowhere. Times: UTC seconds."""
+
+    digest: str
+    agent: str
+    opened: float
+    seen: float
+
+
+class StaffStore(Protocol):
+    """Accounts and certificates. Reads see the latest write."""
+
+    def by_login(self, login: str) -> StaffRow | None: ...
+
+    def by_agent(self, agent: str) -> StaffRow | None: ...
+
+    def all_staff(self) -> list[StaffRow]:
+        """Every account, in the order of their tokens."""
+
+    def put_staff(self, row: StaffRow) -> None:
+        """Insert, or replace the row of the same agent. Raises ConfigError when another agent has the login."""
+
+    def certificates(self, agent: str) -> list[CertificateRow]: ...
+
+    def all_certificates(self) -> list[CertificateRow]: ...
+
+    def put_certificate(self, row: CertificateRow) -> None:
+        """Insert, or replace the row of the same agent and data class."""
+
+
+class SessionStore(Protocol):
+    """Sessions that outlive a restart."""
+
+    def sessions(self) -> list[SessionRow]: ...
+
+    def put_session(self, row: SessionRow) -> None: ...
+
+    def touch_sessions(self, seen: Sequence[tuple[str, float]]) -> None:
+        """(digest, seen) pairs; unknown digests are passed over."""
+
+    def drop_sessions(self, digests: Iterable[str]) -> None:
+        """Unknown digests are passed over. Dropped rows leave no trace in the file."""
+
+
+class GrantStore(Protocol):
+    """Legs and grants as `Grants.changes` gives them."""
+
+    def grants(self) -> list[dict[str, Any]]: ...
+
+    def write_grants(self, put: Sequence[dict[str, Any]], drop: Iterable[str]) -> None:
+        """Both in one step."""

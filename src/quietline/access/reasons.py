@@ -1,0 +1,63 @@
+"""Why access says no: a closed vocabulary, each word with advice that a page can show as it stands."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from quietline.errors import Denied, NotSignedIn
+
+
+class Why(StrEnum):
+    """Closed. The values travel over the vault's socket as `Denied.reason`."""
+
+    ASSURANCE_TOO_LOW = "assurance-too-low"
+    TRAINING_LAPSED = "training-lapsed"
+    REASON_DOES_NOT_NEED_IT = "reason-does-not-need-it"
+    NOT_YOUR_CALL = "not-your-call"
+    CALL_ENDED = "call-ended"
+    CALL_UNCONFIRMED = "call-unconfirmed"
+    OTHER_STORE = "other-store"
+    ROLE_TAKES_NO_CALLS = "role-takes-no-calls"
+    OPENS_PER_LEG = "too-many-looks-this-call"
+    OPENS_PER_MINUTE = "too-many-looks-this-minute"
+    POLICY = "policy"
+    POLICY_ERROR = "policy-error"
+    CODE_WRONG = "code-wrong"
+    CODE_EXPIRED = "code-expired"
+    CODE_USED_UP = "code-used-up"
+    CODE_SENDS_USED_UP = "code-sends-used-up"
+    SIGN_IN_REFUSED = "sign-in-refused"
+    SIGN_IN_BUSY = "sign-in-busy"
+    SIGNED_OUT = "signed-out"
+    PAGE_TOKEN_WRONG = "page-token-wrong"  # noqa: S105 - a word, not a secret
+
+
+ADVICE: Final[dict[Why, str]] = {
+    Why.ASSURANCE_TOO_LOW: "Verify the caller first.",
+    Why.TRAINING_LAPSED: "Your certificate for this kind of data is not current. Ask your supervisor for the course.",
+    Why.REASON_DOES_NOT_NEED_IT: "This reason does not need that field. Choose the reason that fits the call.",
+    Why.NOT_YOUR_CALL: "This call is not yours, or it is not known.",
+    Why.CALL_ENDED: "The call has ended. What is left to do needs a work grant.",
+    Why.CALL_UNCONFIRMED: "The edge has not confirmed that the call is live. Try again.",
+    Why.OTHER_STORE: "This customer belongs to another company's store.",
+    Why.ROLE_TAKES_NO_CALLS: "Your role does not take calls.",
+    Why.OPENS_PER_LEG: "As many fields have been shown as one call allows. Ask your supervisor.",
+    Why.OPENS_PER_MINUTE: "Too many fields in one minute. Wait a moment.",
+    Why.POLICY: "No policy allows this.",
+    Why.POLICY_ERROR: "The policy could not be evaluated, so nothing is shown. Tell your administrator.",
+    Why.CODE_WRONG: "The code was wrong. The caller may try again.",
+    Why.CODE_EXPIRED: "The code has expired. Send a new one.",
+    Why.CODE_USED_UP: "The code has no tries left. Send a new one.",
+    Why.CODE_SENDS_USED_UP: "No more codes can be sent on this call.",
+    Why.SIGN_IN_REFUSED: "The login or the password is wrong, or there were too many tries. Wait, then try again.",
+    Why.SIGN_IN_BUSY: "Many people are signing in. Try again in a few seconds.",
+    Why.SIGNED_OUT: "You are signed out. Sign in again.",
+    Why.PAGE_TOKEN_WRONG: "This page is out of date. Load it again.",
+}
+
+
+def denied(why: Why) -> Denied:
+    """The error to raise, with its advice; NotSignedIn where there is no session."""
+    kind = NotSignedIn if why is Why.SIGNED_OUT else Denied
+    return kind(why.value, ADVICE[why])

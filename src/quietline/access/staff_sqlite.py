@@ -1,0 +1,137 @@
+"""Accounts, certificates, sessions and grants in `state/vault/staff.db`: SQLite in WAL with synchronous=FULL.
+
+One connection behind a lock: every method blocks, for about 0.2–1 ms where it writes. `secure_delete` overwrites what
+is dropped in the file; the write-ahead log holds it until the next checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from quietline.access.ports import CertificateRow, SessionRow, StaffRow
+from quietline.errors import ConfigError, Unavailable
+
+_SQL_FILE: Final = Path(__file__).with_name("staff.sql")
+_BUSY_SECONDS: Final = 5.0  # how long to wait for another process (backup) that holds the file
+
+
+class SqliteStaff:
+    """StaffStore, SessionStore and GrantStore in one file, mode 0600. Raises Unavailable when it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._sql = _statements(_SQL_FILE.read_text("utf-8"))
+        with self._explained():
+            self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            path.chmod(0o600)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = 1"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.executescript(self._sql["schema"])
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # -- StaffStore
+
+    def by_login(self, login: str) -> StaffRow | None:
+        return next(map(_staff, self._read("by_login", login)), None)
+
+    def by_agent(self, agent: str) -> StaffRow | None:
+        return next(map(_staff, self._read("by_agent", agent)), None)
+
+    def all_staff(self) -> list[StaffRow]:
+        return [_staff(row) for row in self._read("all_staff")]
+
+    def put_staff(self, row: StaffRow) -> None:
+        try:
+            with self._writing() as db:
+                db.execute(self._sql["put_staff"], {**asdict(row), "skills": json.dumps(row.skills)})
+        except sqlite3.IntegrityError:
+            raise ConfigError(f"staff {row.agent}: another account has this login; choose another") from None
+
+    def certificates(self, agent: str) -> list[CertificateRow]:
+        return [CertificateRow(*row) for row in self._read("certificates", agent)]
+
+    def all_certificates(self) -> list[CertificateRow]:
+        return [CertificateRow(*row) for row in self._read("all_certificates")]
+
+    def put_certificate(self, row: CertificateRow) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["put_certificate"], asdict(row))
+
+    # -- SessionStore
+
+    def sessions(self) -> list[SessionRow]:
+        return [SessionRow(*row) for row in self._read("sessions")]
+
+    def put_session(self, row: SessionRow) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["put_session"], asdict(row))
+
+    def touch_sessions(self, seen: Sequence[tuple[str, float]]) -> None:
+        with self._writing() as db:
+            db.executemany(self._sql["touch_session"], seen)
+
+    def drop_sessions(self, digests: Iterable[str]) -> None:
+        with self._writing() as db:
+            db.executemany(self._sql["drop_session"], [(digest,) for digest in digests])
+
+    # -- GrantStore
+
+    def grants(self) -> list[dict[str, Any]]:
+        return [json.loads(row["record"]) for row in self._read("grants")]
+
+    def write_grants(self, put: Sequence[dict[str, Any]], drop: Iterable[str]) -> None:
+        with self._writing() as db:
+            db.executemany(self._sql["drop_grant"], [(key,) for key in drop])
+            db.executemany(self._sql["put_grant"], [(record["id"], json.dumps(record)) for record in put])
+
+    # -- inside
+
+    def _read(self, name: str, *values: str) -> list[sqlite3.Row]:
+        with self._lock, self._explained():
+            return self._db.execute(self._sql[name], values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")  # synchronous=FULL: durable from here on
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise Unavailable(
+                f"{self._path.name}: cannot be used ({type(error).__name__}); see disk and rights"
+            ) from None
+
+
+def _staff(row: sqlite3.Row) -> StaffRow:
+    values = dict(row)
+    return StaffRow(**{**values, "skills": tuple(json.loads(values["skills"]))})
+
+
+def _statements(text: str) -> dict[str, str]:
+    """The named statements of a .sql file."""
+    blocks = text.split("-- name: ")[1:]
+    return {name.strip(): body.strip() for name, _, body in (block.partition("\n") for block in blocks)}
