@@ -1,0 +1,101 @@
+"""Bencode (BEP 3), as rtpengine's ng protocol uses it: text, whole numbers, lists and dictionaries. Pure.
+
+Truth values travel as 0 and 1. Dictionaries keep their order: rtpengine does not ask for BEP 3's sorted keys.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from quietline.errors import ProtocolError
+
+Value: TypeAlias = "str | int | list[Value] | dict[str, Value]"
+
+MAX_DEPTH = 16  # rtpengine's deepest answer, `query`, nests 8
+MAX_DIGITS = 20  # a 64-bit number and its sign
+
+
+def encode(value: Value) -> bytes:
+    """The bytes of a value. Raises TypeError for what bencode cannot carry (None, float, non-text keys)."""
+    out: list[bytes] = []
+    _write(value, out)
+    return b"".join(out)
+
+
+def _write(value: Value, out: list[bytes]) -> None:
+    if isinstance(value, str):
+        raw = value.encode()
+        out.append(b"%d:%b" % (len(raw), raw))
+    elif isinstance(value, int):
+        out.append(b"i%de" % value)
+    elif isinstance(value, list | tuple):
+        out.append(b"l")
+        for item in value:
+            _write(item, out)
+        out.append(b"e")
+    elif isinstance(value, dict):
+        _write_dict(value, out)
+    else:
+        raise TypeError(f"bencode cannot carry a {type(value).__name__}")
+
+
+def _write_dict(value: dict[str, Value], out: list[bytes]) -> None:
+    out.append(b"d")
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise TypeError(f"bencode keys are text, not {type(key).__name__}")
+        _write(key, out)
+        _write(item, out)
+    out.append(b"e")
+
+
+def decode(data: bytes) -> Value:
+    """The value of all the bytes. Raises ProtocolError saying at which byte they stop making sense."""
+    value, end = _read(data, 0, 0)
+    if end != len(data):
+        raise ProtocolError(f"bencode: {len(data) - end} bytes follow the value at byte {end}")
+    return value
+
+
+def _read(data: bytes, at: int, depth: int) -> tuple[Value, int]:
+    if depth > MAX_DEPTH:
+        raise ProtocolError(f"bencode: nested deeper than {MAX_DEPTH} at byte {at}")
+    kind = data[at : at + 1]
+    if kind == b"i":
+        return _number(data, at + 1, b"e")
+    if kind == b"l":
+        return _read_list(data, at + 1, depth + 1)
+    if kind == b"d":
+        return _read_dict(data, at + 1, depth + 1)
+    return _read_text(data, at)
+
+
+def _number(data: bytes, at: int, end: bytes) -> tuple[int, int]:
+    stop = data.find(end, at, at + MAX_DIGITS + 1)
+    digits = data[at:stop] if stop > at else b""
+    if not digits.removeprefix(b"-").isdigit():
+        raise ProtocolError(f"bencode: no whole number at byte {at}")
+    return int(digits), stop + 1
+
+
+def _read_text(data: bytes, at: int) -> tuple[str, int]:
+    length, start = _number(data, at, b":")
+    if length < 0 or start + length > len(data):
+        raise ProtocolError(f"bencode: text at byte {at} is longer than the message")
+    return data[start : start + length].decode(errors="replace"), start + length
+
+
+def _read_list(data: bytes, at: int, depth: int) -> tuple[list[Value], int]:
+    items: list[Value] = []
+    while data[at : at + 1] != b"e":
+        item, at = _read(data, at, depth)
+        items.append(item)
+    return items, at + 1
+
+
+def _read_dict(data: bytes, at: int, depth: int) -> tuple[dict[str, Value], int]:
+    items: dict[str, Value] = {}
+    while data[at : at + 1] != b"e":
+        key, at = _read_text(data, at)
+        items[key], at = _read(data, at, depth)
+    return items, at + 1
