@@ -93,7 +93,16 @@ class DeskVault(Protocol):
         """A SIP credential for this session: user, password, realm. Dies with the session."""
 
     async def card(self, token: str, grant: str) -> dict[str, object]:
-        """The minimum, masked on the server: alias, assurance, order status (assurance >= 1), field list with state."""
+        """The minimum, masked on the server, as the desk's page draws it:
+
+        {"assurance": 1, "known": true, "fields": [one for each field this customer has, in the order of `schema.FIELDS`:
+            {"name": "order.reference", "label": "Order", "state": "shown", "value": "QL-20417"},
+            {"name": "contact.phone", "label": "Phone", "state": "refused", "reason": "assurance-too-low", "advice": "..."},
+            {"name": "delivery.address", "label": "Delivery address", "state": "masked"}]}
+
+        state: "shown" for the minimum alone, "masked" may be asked for, "refused" would be refused now (`access/reasons.py`).
+        An unknown or withheld caller gets `known: false` and no fields.
+        """
 
     async def open(self, token: str, grant: str, field: str, reason: str) -> Sealed[str]:
         """One field, decided by policy and durable in the ledger before it is opened."""
@@ -102,7 +111,7 @@ class DeskVault(Protocol):
         """Seal a note with the customer. Refuses card numbers (Luhn) with Denied("card-number")."""
 
     async def wrap_up(self, token: str, grant: str) -> dict[str, object]:
-        """After the hang-up: the order reference and the note, nothing else."""
+        """After the hang-up: {"order_reference": "QL-20417" or "", "note": this call's note or ""}, nothing else."""
 
 
 class Kms(Protocol):
