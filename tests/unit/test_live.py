@@ -1,0 +1,384 @@
+"""The floor, the journal, the recorder, the desk's socket and the controller, against ports in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from quietline import wire
+from quietline.call import House
+from quietline.clock import SystemClock
+from quietline.config import Controller as Settings
+from quietline.config import Queue
+from quietline.desk_protocol import AgentState
+from quietline.errors import Denied, ProtocolError, Unavailable, VaultLocked
+from quietline.ledger.vocabulary import Kind
+from quietline.live import floor as floor_module
+from quietline.live import recorder as recorder_module
+from quietline.live.aliases import alias
+from quietline.live.controller import Controller
+from quietline.live.desk_server import DeskServer
+from quietline.live.floor import Floor
+from quietline.live.journal import SealedJournal
+from quietline.live.recorder import VaultRecorder
+from quietline.routing.match import GiveUp, Limits, Offer, Waiting, Withdraw
+from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind
+from quietline.testing.fake_call import FakeLeg, FakeRelay, FakeTelephony, FakeVault, ticket
+from quietline.vault.ports import StaffMember
+
+NUMBER = "+442079460177"
+KEY = b"j" * 32
+
+
+def member(agent: str, lapses: float = 1e12) -> StaffMember:
+    return StaffMember(agent, ("orders",), {"invoice": lapses}, "hub")
+
+
+def waiting(call: str) -> Waiting:
+    return Waiting(call, "orders", frozenset({"orders"}), "invoice", SystemClock().monotonic())
+
+
+class TestAliases:
+    def test_they_hold_no_digit_and_vary(self) -> None:
+        drawn = {alias() for _ in range(200)}
+        assert len(drawn) > 150
+        assert not any(letter.isdigit() for name in drawn for letter in name)
+
+
+class TestFloor:
+    @pytest.fixture
+    def floor(self) -> Floor:
+        built = Floor(Limits(ring=0.05, wrap_up=0.05, wait=0.1), SystemClock())
+        built.staff([member("mia"), member("lou", lapses=1.0)])
+        return built
+
+    async def test_a_call_is_offered_and_the_page_shows_it(self, floor: Floor) -> None:
+        floor.wish("mia", AgentState.READY)
+        floor.enter(waiting("c1"))
+        turn = await floor.turn("c1")
+        assert isinstance(turn, Offer)
+        floor.show("mia", alias="Amber Heron")
+        view = floor.view("mia")
+        assert (view.state, view.call, view.alias) == (AgentState.RINGING, "c1", "Amber Heron")
+        assert view.deadline > SystemClock().wall()
+
+    async def test_nothing_of_a_call_stays_on_the_page_after_it(self, floor: Floor) -> None:
+        floor.wish("mia", AgentState.READY)
+        floor.enter(waiting("c1"))
+        offer = await floor.turn("c1")
+        assert isinstance(offer, Offer)
+        floor.answered(offer, alias="Amber Heron", grant="gr_1", assurance=2)
+        floor.leave("c1", "mia")
+        assert floor.view("mia").grant == "gr_1"  # wrap-up may still ask for the order reference
+        floor.wrapped_up("mia")
+        view = floor.view("mia")
+        assert (view.state, view.alias, view.grant, view.assurance) == (AgentState.READY, "", "", 0)
+
+    async def test_deadlines_are_kept(self, floor: Floor) -> None:
+        running = asyncio.get_running_loop().create_task(floor.run())
+        floor.wish("mia", AgentState.READY)
+        floor.enter(waiting("c1"))
+        turns = [await asyncio.wait_for(floor.turn("c1"), 5) for _ in range(3)]
+        assert [type(turn) for turn in turns] == [Offer, Withdraw, GiveUp]
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async def test_promise_5_a_lapsed_agent_is_told_and_gets_no_offer(self, floor: Floor) -> None:
+        floor.wish("lou", AgentState.READY)
+        floor.enter(waiting("c1"))
+        assert floor.view("lou").lapsed == ("invoice",)
+        assert floor.explain("c1")["lou"] == "certificate for invoice not current"
+        assert not floor.eligible(Waiting("c2", "q", frozenset({"welding"}), "invoice", 0.0))
+
+    async def test_subscribers_see_every_change(self, floor: Floor) -> None:
+        events = floor.events()
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        floor.wish("mia", AgentState.READY)
+        event = await first
+        assert (event.agent, event.view.state) == ("mia", AgentState.READY)
+        assert event.as_frame()["event"] == "state"
+
+    async def test_a_page_that_falls_behind_is_cut(self, floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(floor_module, "MAX_UNREAD", 2)
+        events = floor.events()
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        for state in [AgentState.READY, AgentState.AWAY] * 3:
+            floor.wish("mia", state)
+        await first
+        seen = [event async for event in events]
+        assert len(seen) <= 2
+
+    def test_the_floor_in_numbers(self, floor: Floor) -> None:
+        floor.wish("lou", AgentState.READY)
+        floor.enter(waiting("c1"))
+        counts = floor.counts()
+        assert counts["waiting"] == 1
+        assert counts["agents"] == {"offline": 1, "ready": 1, "away": 0, "ringing": 0, "on_call": 0, "wrap_up": 0}
+
+
+class TestJournal:
+    RECORD: ClassVar = {"leg": {"from": f"<sip:{NUMBER}@carrier.example>"}, "progress": {"id": "c1"}}
+
+    def test_it_remembers_and_forgets(self, tmp_path: Path) -> None:
+        journal = SealedJournal(tmp_path / "j.db", KEY)
+        journal.save("c1", self.RECORD)
+        journal.save("c2", {})
+        journal.forget("c2")
+        journal.close()
+        assert SealedJournal(tmp_path / "j.db", KEY).load() == {"c1": self.RECORD}
+
+    def test_promise_1_a_copied_disk_shows_noise(self, tmp_path: Path) -> None:
+        SealedJournal(tmp_path / "j.db", KEY).save("c1", self.RECORD)
+        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert b"c1" in stored
+        assert NUMBER[1:].encode() not in stored
+
+    def test_records_of_an_earlier_boot_are_dropped(self, tmp_path: Path) -> None:
+        SealedJournal(tmp_path / "j.db", KEY).save("c1", self.RECORD)
+        journal = SealedJournal(tmp_path / "j.db", b"x" * 32)
+        assert journal.load() == {}
+        assert journal.load() == {}
+
+    def test_a_record_moved_to_another_call_is_dropped(self, tmp_path: Path) -> None:
+        journal = SealedJournal(tmp_path / "j.db", KEY)
+        journal.save("c1", self.RECORD)
+        sqlite3.connect(tmp_path / "j.db", isolation_level=None).execute("UPDATE call SET id = 'c9'")
+        assert journal.load() == {}
+
+    def test_kill_9_loses_nothing(self, tmp_path: Path) -> None:
+        child = os.fork()
+        if child == 0:
+            SealedJournal(tmp_path / "j.db", KEY).save("c1", self.RECORD)
+            os.kill(os.getpid(), 9)
+        os.waitpid(child, 0)
+        assert SealedJournal(tmp_path / "j.db", KEY).load() == {"c1": self.RECORD}
+
+
+class TestRecorder:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recorder_module, "RETRY", 0.01)
+        monkeypatch.setattr(recorder_module, "PAUSE", 0.001)
+
+    @pytest.fixture
+    async def vault(self) -> FakeVault:
+        return FakeVault()
+
+    async def deliver(self, recorder: VaultRecorder, vault: FakeVault, count: int) -> None:
+        running = asyncio.get_running_loop().create_task(recorder.run())
+        async with asyncio.timeout(5):
+            while len(vault.events) < count:
+                await asyncio.sleep(0.002)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async def test_entries_arrive_in_order(self, vault: FakeVault) -> None:
+        recorder = VaultRecorder(vault)
+        for number in range(500):
+            recorder.record(Kind.CALL_QUEUED, f"leg_{number}", queue="orders")
+        await self.deliver(recorder, vault, 500)
+        assert [event.leg for event in vault.events] == [f"leg_{number}" for number in range(500)]
+
+    async def test_a_vault_that_is_away_loses_nothing(self, vault: FakeVault) -> None:
+        recorder = VaultRecorder(vault)
+        vault.fault = VaultLocked("locked")
+        recorder.record(Kind.CALL_ENDED, "leg_1")
+        running = asyncio.get_running_loop().create_task(recorder.run())
+        await asyncio.sleep(0.05)
+        assert vault.events == []
+        vault.fault = None
+        async with asyncio.timeout(5):
+            while not vault.events:
+                await asyncio.sleep(0.002)
+        running.cancel()
+
+    async def test_what_does_not_fit_is_counted_in_the_ledger(self, vault: FakeVault, monkeypatch: Any) -> None:
+        monkeypatch.setattr(recorder_module, "MAX_QUEUED", 3)
+        recorder = VaultRecorder(vault)
+        for _ in range(10):
+            recorder.record(Kind.CALL_QUEUED, "leg_1")
+        await self.deliver(recorder, vault, 4)
+        assert vault.events[-1].fields == {"part": "recorder", "entries_lost": 7}
+
+    async def test_a_refusal_is_not_repeated_for_ever(self, vault: FakeVault) -> None:
+        recorder = VaultRecorder(vault)
+        vault.fault = Denied("wrong-user")
+        recorder.record(Kind.CALL_QUEUED, "leg_1")
+        running = asyncio.get_running_loop().create_task(recorder.run())
+        await asyncio.sleep(0.05)
+        running.cancel()
+        assert vault.asked == ["note_events"]
+
+
+class Building:
+    """A controller with everything around it in memory, on a real Unix socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = SystemClock()
+        self.telephony, self.vault, self.relay = (
+            FakeTelephony(),
+            FakeVault([member("mia"), member("noor")]),
+            FakeRelay(),
+        )
+        self.telephony.answers = [LegEvent(LegEventKind.ANSWERED, sdp="sdp")]
+        self.journal = SealedJournal(folder / "journal.db", KEY)
+        self.floor = Floor(Limits(), self.clock)
+        settings, queues = Settings(), (Queue("orders", "Orders", "1", ("orders",)),)
+        house = House(
+            self.telephony,
+            self.vault,
+            self.floor,
+            self.journal,
+            VaultRecorder(self.vault),
+            self.clock,
+            settings,
+            queues,
+        )
+        self.controller = Controller(house, self.relay, self.journal)
+        desk = DeskServer(self.floor, self.controller.calls, frozenset())
+        self.server = wire.WireServer(folder / "controller.sock", desk.handle, desk.subscribe)
+        self.client = wire.WireClient(folder / "controller.sock")
+        self.running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self.server.start()
+        self.running = asyncio.get_running_loop().create_task(self.controller.run())
+
+    async def stop(self) -> None:
+        assert self.running
+        self.running.cancel()
+        await self.running
+        await self.client.close()
+        await self.server.stop()
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    async def connect(self) -> tuple[FakeLeg, str]:
+        await self.until(lambda: self.floor.view("mia").since and self.vault.asked)
+        await self.client.call("state", agent="mia", state="ready", phone="sip")
+        leg = FakeLeg(ticket())
+        self.telephony.callers.put_nowait(leg)
+        await self.until(lambda: self.floor.view("mia").grant)
+        return leg, self.floor.view("mia").call
+
+
+@pytest.fixture
+async def building(tmp_path: Path) -> AsyncIterator[Building]:
+    built = Building(tmp_path)
+    await built.start()
+    yield built
+    await built.stop()
+
+
+class TestController:
+    async def test_a_caller_reaches_an_agent_and_the_desk_ends_it(self, building: Building) -> None:
+        leg, call = await building.connect()
+        assert building.floor.phone("mia") is AgentPhone.SIP
+        view = await building.client.call("snapshot", agent="mia")
+        assert (view["state"], view["grant"], view["call"]) == ("on_call", "gr_1", call)
+        await building.client.call("hang_up", agent="mia", call=call)
+        await building.until(lambda: not leg.alive)
+        assert building.controller.calls == {} or call not in building.controller.calls
+
+    async def test_another_agents_call_cannot_be_touched(self, building: Building) -> None:
+        _, call = await building.connect()
+        for operation in ("hang_up", "verify"):
+            with pytest.raises(Denied, match="not-your-call"):
+                await building.client.call(operation, agent="noor", call=call)
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            {"op": "state", "agent": "mia", "state": "on_call"},
+            {"op": "state", "agent": "mia", "state": "dancing"},
+            {"op": "state", "agent": "mia", "state": "ready", "phone": "tin can"},
+            {"op": "state", "state": "ready"},
+            {"op": "snapshot", "agent": 7},
+            {"op": "__init__"},
+            {"op": None},
+        ],
+    )
+    async def test_nonsense_is_refused_by_name(self, building: Building, frame: dict[str, Any]) -> None:
+        with pytest.raises(ProtocolError):
+            await building.client.call(**frame)
+
+    async def test_only_the_web_process_may_ask(self, building: Building) -> None:
+        desk = DeskServer(building.floor, {}, frozenset({4242}))
+        with pytest.raises(Denied, match="wrong-user"):
+            await desk.handle(wire.Peer(1, 4243, 1), {"op": "floor"})
+        assert "waiting" in await desk.handle(wire.Peer(1, 4242, 1), {"op": "floor"})
+
+    async def test_a_clean_stop_says_goodbye(self, tmp_path: Path) -> None:
+        built = Building(tmp_path)
+        await built.start()
+        leg, _ = await built.connect()
+        await built.stop()
+        assert leg.did == ["answer", "hang_up"]
+        assert set(built.journal.load()) <= {"floor"}
+
+    async def test_promise_11_a_killed_controller_picks_up_where_it_stood(self, tmp_path: Path) -> None:
+        first = Building(tmp_path)
+        await first.start()
+        _, call = await first.connect()
+        await first.until(lambda: first.journal.load().get(call, {}).get("progress", {}).get("grant"))
+        kept = first.journal.load()
+        await first.stop()
+        for name, record in {**kept, "floor": {"noor": {"state": "away", "phone": "sip"}}}.items():
+            first.journal.save(name, record)  # as if `first` had been killed: nobody cleaned up
+        second = Building(tmp_path)
+        await second.start()
+        await second.until(lambda: second.floor.view("mia").state is AgentState.ON_CALL)
+        assert second.relay.reaped == {call}
+        assert (second.floor.view("mia").grant, second.floor.view("noor").state) == ("gr_1", AgentState.AWAY)
+        second.telephony.restored[0].happens(LegEventKind.ENDED)
+        await second.until(lambda: second.floor.view("mia").state is AgentState.WRAP_UP)
+        await second.stop()
+
+    async def test_one_broken_call_does_not_end_the_others(self, building: Building) -> None:
+        leg, _ = await building.connect()
+        broken = FakeLeg(ticket())
+        broken.answer = None  # type: ignore[assignment,method-assign]
+        building.telephony.callers.put_nowait(broken)
+        await building.until(lambda: "hang_up" in broken.did)
+        assert leg.alive
+
+    async def test_a_record_that_cannot_be_read_is_dropped_aloud(self, tmp_path: Path) -> None:
+        built = Building(tmp_path)
+        built.journal.save("c1", {"leg": {}, "media": {}, "agent_leg": None, "progress": {}})
+        await built.start()
+        await built.until(lambda: "c1" not in built.journal.load())
+        await built.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_fault_is_hidden(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Whatever these tests print must not hold the caller's number."""
+    yield
+    captured = capfd.readouterr()
+    assert NUMBER[1:] not in captured.out + captured.err
+
+
+async def test_the_event_stream_ends_with_the_controller(tmp_path: Path) -> None:
+    built = Building(tmp_path)
+    await built.start()
+    events = built.client.events()
+    first = asyncio.ensure_future(anext(events))
+    await built.connect()
+    assert (await first)["event"] == "state"
+    await built.stop()
+    with pytest.raises(Unavailable):
+        _ = [event async for event in events]
