@@ -1,0 +1,39 @@
+"""HTTP digest for SIP, the client's side (RFC 2617 §3.2.2; RFC 3261 §22): MD5 with qop auth, or without qop."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from quietline.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    user: str
+    password: str = field(repr=False)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def authorization(challenge: str, credentials: Credentials, method: str, uri: str) -> str:
+    """The Authorization value that answers a challenge. Raises ProtocolError for one that is not Digest with MD5."""
+    given = {
+        key.lower(): quoted or plain for key, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', challenge)
+    }
+    if not challenge.lower().startswith("digest") or given.get("algorithm", "MD5").upper() != "MD5":
+        raise ProtocolError("challenge: not Digest with MD5")
+    realm, nonce, user = given.get("realm", ""), given.get("nonce", ""), credentials.user
+    ha1, ha2 = _md5(f"{user}:{realm}:{credentials.password}"), _md5(f"{method}:{uri}")
+    fields = f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
+    if "opaque" in given:
+        fields += f', opaque="{given["opaque"]}"'
+    if "qop" not in given:
+        return f'{fields}, response="{_md5(f"{ha1}:{nonce}:{ha2}")}"'
+    cnonce = secrets.token_hex(8)
+    response = _md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
+    return f'{fields}, qop=auth, nc=00000001, cnonce="{cnonce}", response="{response}"'
