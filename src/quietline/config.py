@@ -17,6 +17,23 @@ class Paths:
     run: Path = Path("/run/quietline")
     log: Path = Path("/var/log/quietline")
 
+    @property
+    def vault_socket(self) -> Path:
+        return self.run / "vault" / "vault.sock"
+
+    @property
+    def controller_socket(self) -> Path:
+        return self.run / "controller" / "controller.sock"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.run / "supervisor.sock"
+
+    @property
+    def web_certificate(self) -> tuple[Path, Path]:
+        """Certificate and key, PEM: the edge's, once more, for the web process's user."""
+        return self.run / "web" / "cert.pem", self.run / "web" / "key.pem"
+
 
 @dataclass(frozen=True, slots=True)
 class Users:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import re
 import tomllib
 import types
@@ -43,6 +44,32 @@ def parse(text: str, name: str = "configuration") -> Config:
     config = Config(**values)
     _check(config, reader)
     return config
+
+
+def dump(config: Config) -> str:
+    """The configuration as a file that `parse` reads back to an equal one; values that are the default are left out."""
+    lines: list[str] = []
+    for field in fields(Config):
+        value = getattr(config, field.name)
+        if isinstance(value, tuple):
+            for item in value:
+                lines += [f"[[{field.name[:-1]}]]", *_entries(item), ""]
+        elif value != getattr(Config(), field.name):
+            lines += [f"[{field.name}]", *_entries(value), ""]
+    return "\n".join(lines)
+
+
+def _entries(table: Any) -> list[str]:
+    changed = [field for field in fields(table) if getattr(table, field.name) != field.default]
+    return [f"{field.name} = {_toml(getattr(table, field.name))}" for field in changed]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, (str, Path)):
+        return json.dumps(str(value), ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _Reader:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from quietline.config import Config
-from quietline.config_file import load, parse
+from quietline.config import Config, Controller, Paths
+from quietline.config_file import dump, load, parse
 from quietline.errors import ConfigError
 
 GOOD = """
@@ -89,3 +90,15 @@ def test_a_file_that_is_not_text_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="UTF-8"):
         load(path)
+
+
+def test_what_is_dumped_reads_back_equal() -> None:
+    config = parse(GOOD)
+    changed = replace(
+        config,
+        paths=Paths(state=Path('/srv/a "b" \\ c')),
+        controller=Controller(notice=False, ring_seconds=2.5),
+        edge=replace(config.edge, tls_port=15061),
+    )
+    assert parse(dump(changed)) == changed
+    assert dump(Config()) == ""

@@ -1,0 +1,124 @@
+"""The composition root: the only module that joins ports to adapters, one function a process.
+
+The supervisor starts `python -m quietline.wiring PROCESS CONFIG`; secrets come as one JSON line on standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pwd
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import uvloop
+
+from quietline import logs
+from quietline.call import House
+from quietline.clock import SystemClock
+from quietline.config import Config
+from quietline.config_file import load
+from quietline.errors import ConfigError
+from quietline.live.controller import Controller
+from quietline.live.desk_server import DeskServer
+from quietline.live.floor import Floor
+from quietline.live.journal import SealedJournal
+from quietline.live.recorder import VaultRecorder
+from quietline.routing.match import Limits
+from quietline.telephony import prompts
+from quietline.telephony.endpoint import SipEndpoint
+from quietline.telephony.media import RtpengineRelay
+from quietline.vault.client import CallVaultClient
+from quietline.wire import WireServer
+
+Secrets = Mapping[str, str]
+
+
+async def run_controller(config: Config, secrets: Secrets) -> None:
+    """The call controller. Secrets: `journal_key`, 32 bytes in hex."""
+    clock, paths, settings = SystemClock(), config.paths, config.controller
+    limits = Limits(
+        settings.ring_seconds, settings.wrap_up_seconds, settings.max_call_seconds, settings.max_wait_seconds
+    )
+    floor = Floor(limits, clock)
+    vault = CallVaultClient(paths.vault_socket)
+    recorder = VaultRecorder(vault)
+    journal = SealedJournal(paths.state / "controller" / "journal.db", bytes.fromhex(secrets["journal_key"]))
+    relay = await RtpengineRelay.open(config.relay, prompts.make(config.queues, paths.state / "prompts"))
+    endpoint = await SipEndpoint.open(config)
+    controller = Controller(
+        House(endpoint, vault, floor, journal, recorder, clock, settings, config.queues), relay, journal
+    )
+    desk = DeskServer(floor, controller.calls, _ids(config.users.web))
+    server = WireServer(paths.controller_socket, desk.handle, desk.subscribe)
+    await server.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            carrying = tasks.create_task(recorder.run())
+            await controller.run()
+            carrying.cancel()
+    finally:
+        await server.stop()
+        endpoint.close()
+        relay.close()
+        journal.close()
+
+
+async def run_vault(config: Config, secrets: Secrets) -> None:
+    """The vault. Secrets: `leg_key` in hex; `passphrase` where it is to unseal itself."""
+    from quietline.vault.process import run_vault as run
+
+    await run(config, bytes.fromhex(secrets["leg_key"]), secrets.get("passphrase", "").encode())
+
+
+async def run_web(config: Config, secrets: Secrets) -> None:
+    """The desk. No secrets."""
+    from quietline.web.process import run_web as run
+
+    await run(config)
+
+
+PROCESSES: dict[str, Callable[[Config, Secrets], Awaitable[None]]] = {
+    "vault": run_vault,
+    "controller": run_controller,
+    "web": run_web,
+}
+
+
+def _ids(user: str) -> frozenset[int]:
+    return frozenset({pwd.getpwnam(user).pw_uid}) if user else frozenset()
+
+
+async def _until_told(work: Awaitable[None]) -> None:
+    """Run until SIGTERM or SIGINT, then let the work end itself."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
+
+
+def main(arguments: list[str]) -> int:
+    """Start one process; the exit code is 2 for a wrong call or configuration."""
+    try:
+        name, path = arguments
+        process = PROCESSES[name]
+    except (ValueError, KeyError):
+        sys.stderr.write(f"usage: python -m quietline.wiring {{{'|'.join(PROCESSES)}}} CONFIG\n")
+        return 2
+    logs.configure(name)
+    secrets = json.loads(sys.stdin.readline() or "{}")
+    try:
+        uvloop.run(_until_told(process(load(Path(path)), secrets)))
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
