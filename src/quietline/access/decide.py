@@ -6,6 +6,7 @@ be read and reviewed without Python. Whose call it is and how often one may look
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -109,7 +110,7 @@ def decide(
     """Returns on what the look rests, or raises Denied(reason, advice) with a word of `reasons.Why`.
 
     `what` goes with card, reveal, change and wrap_up; `reason` with reveal and change. A question that does not fit the
-    schema (a field nobody knows, a missing reason) is denied as "policy-error".
+    schema (a field nobody knows, a missing reason, a time that is no number) is denied as "policy-error".
     """
     question = _question(who, action, circumstances, what, reason)
     return _ruling(policies.ask(question), action)
@@ -161,11 +162,18 @@ def _question(
     if action in FIELD_ACTIONS and what is not None:
         resource = ("Field", what.name)
         context["assurance"] = circumstances.assurance
-        context["now"] = int(circumstances.now)
-        context["certifiedUntil"] = int(who.certificates.get(str(what.data_class), 0))
+        context["now"] = _whole(circumstances.now)
+        context["certifiedUntil"] = _whole(who.certificates.get(str(what.data_class), 0))
     if action in REASONED and reason is not None:
         context["reason"] = reason.value
     return Question(_principal_node(who), action.value, resource, context)
+
+
+def _whole(seconds: float) -> int:
+    """Cedar counts in whole numbers. With both sides rounded down, a certificate lapses up to 1 s early, never late."""
+    if not math.isfinite(seconds):
+        raise denied(Why.POLICY_ERROR)
+    return int(seconds)
 
 
 def _principal_node(who: Principal) -> Node:

@@ -1,7 +1,7 @@
 """Staff: who they are, as the ledger vouches for them. Rows that somebody changed behind our back count for nothing.
 
-Setting anything takes three steps, in this order: the ledger entry becomes durable (the caller does that), its leaf goes
-into the row, the row gets its voucher and is stored. Everything here blocks on the store: call it in a thread.
+Setting anything takes three steps, in this order: the ledger entry becomes durable (the caller does that), its leaf
+goes into the row, the row gets its voucher and is stored. Everything here blocks on the store: call it in a thread.
 """
 
 from __future__ import annotations

@@ -1,0 +1,118 @@
+"""The policy set over every combination: what product.md promises, written a second time in Python and compared."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+
+from quietline.access.decide import Action, Circumstances, Phase, Principal, Role, decide, load_policies
+from quietline.errors import Denied
+from quietline.vault.schema import FIELDS, MINIMUM, DataClass, Reason
+
+POLICIES = load_policies()
+NOW = 1_790_000_000
+
+ORDER = {"order.reference", "order.status", "order.items"}
+NEEDS = {
+    Reason.ORDER_STATUS: ORDER | {"contact.name"},
+    Reason.DELIVERY_CHANGE: ORDER | {"contact.name", "contact.phone", "delivery.address"},
+    Reason.RETURN_REFUND: ORDER | {"order.total", "contact.name", "contact.email", "service.note"},
+    Reason.PRODUCT_ADVICE: {"order.reference", "order.items"},
+    Reason.COMPLAINT: ORDER | {"order.total", "contact.name", "contact.email", "service.note"},
+}
+
+certificates = st.dictionaries(st.sampled_from([each.value for each in DataClass]), st.integers(NOW - 5, NOW + 5))
+controllers = st.frozensets(st.sampled_from(["brand", "franchise-9"]))
+principals = st.builds(
+    Principal,
+    agent=st.text(max_size=12),
+    role=st.sampled_from(Role),
+    store=st.text(max_size=12),
+    controllers=controllers,
+    certificates=certificates,
+)
+calls = st.builds(
+    Circumstances,
+    phase=st.sampled_from(Phase),
+    controller=st.sampled_from(["brand", "franchise-9", ""]),
+    assurance=st.integers(0, 3),
+    now=st.just(float(NOW)),
+)
+field_actions = st.sampled_from([Action.CARD, Action.REVEAL, Action.CHANGE, Action.WRAP_UP])
+
+
+def allowed(who: Principal, action: Action, call: Circumstances, field: str, reason: Reason | None) -> bool:
+    why = "shown"
+    try:
+        decide(POLICIES, who, action, call, FIELDS[field], reason)
+    except Denied as denial:
+        why = denial.reason
+    assert why != "policy-error"
+    return why == "shown"
+
+
+def promised(who: Principal, action: Action, call: Circumstances, field: str, reason: Reason) -> bool:
+    """The promises in plain words."""
+    spec = FIELDS[field]
+    needed = {
+        Action.CARD: field in MINIMUM,
+        Action.REVEAL: field in NEEDS[reason],
+        Action.CHANGE: (reason, field) == (Reason.DELIVERY_CHANGE, "delivery.address"),
+        Action.WRAP_UP: field == "order.reference",
+    }[action]
+    phase = Phase.WRAP_UP if action is Action.WRAP_UP else Phase.LIVE
+    least = 3 if action is Action.CHANGE else max(1, spec.assurance)
+    return (
+        needed
+        and who.role in (Role.AGENT, Role.SUPERVISOR)
+        and call.controller in who.controllers
+        and call.phase is phase
+        and call.assurance >= least
+        and who.certificates.get(spec.data_class.value, 0) > call.now
+    )
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    who=principals,
+    action=field_actions,
+    call=calls,
+    field=st.sampled_from(sorted(FIELDS)),
+    reason=st.sampled_from(Reason),
+)
+def test_what_is_allowed_is_what_was_promised(
+    who: Principal, action: Action, call: Circumstances, field: str, reason: Reason
+) -> None:
+    given_reason = reason if action in (Action.REVEAL, Action.CHANGE) else None
+    assert allowed(who, action, call, field, given_reason) == promised(who, action, call, field, reason)
+
+
+@given(field=st.sampled_from(sorted(FIELDS)), reason=st.sampled_from(Reason), action=field_actions)
+def test_at_assurance_0_nothing_opens(field: str, reason: Reason, action: Action) -> None:
+    who = Principal("ag_1", Role.SUPERVISOR, "hub", frozenset({"brand"}), dict.fromkeys(DataClass, NOW + 1.0))
+    for phase in Phase:
+        given_reason = reason if action in (Action.REVEAL, Action.CHANGE) else None
+        assert not allowed(who, action, Circumstances(phase, "brand", 0, NOW), field, given_reason)
+
+
+@given(
+    field=st.sampled_from(sorted(name for name in FIELDS if name.startswith(("contact.", "delivery.")))),
+    reason=st.sampled_from(Reason),
+)
+def test_contact_and_delivery_need_2_even_if_a_fields_own_level_were_lower(field: str, reason: Reason) -> None:
+    who = Principal("ag_1", Role.AGENT, "s", frozenset({"brand"}), dict.fromkeys(DataClass, NOW + 1.0))
+    assert not allowed(who, Action.REVEAL, Circumstances(Phase.LIVE, "brand", 1, NOW), field, reason)
+
+
+@given(
+    who=principals.filter(lambda who: who.role in (Role.AGENT, Role.SUPERVISOR)),
+    call=calls,
+    field=st.sampled_from(sorted(FIELDS)),
+    reason=st.sampled_from(Reason),
+)
+def test_more_assurance_never_shows_less(who: Principal, call: Circumstances, field: str, reason: Reason) -> None:
+    shown = [
+        allowed(who, Action.REVEAL, Circumstances(call.phase, call.controller, level, call.now), field, reason)
+        for level in range(4)
+    ]
+    assert shown == sorted(shown)
