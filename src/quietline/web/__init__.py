@@ -1,1 +1,1 @@
-"""The desk: one page, an API and an event stream."""
+"""The desk: the agent's page, its API and its event stream. Holds no key and nothing that lasts."""

@@ -1,0 +1,41 @@
+"""The one page, and its files."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from starlette.exceptions import HTTPException
+
+from quietline.web.desk import DeskDep
+from quietline.web.identity import VISIT_COOKIE, set_cookie
+
+router = APIRouter()
+
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def load_template() -> Template:
+    """Read once at start; undefined names are errors."""
+    folder = FileSystemLoader(__file__.rsplit("/", 2)[0] + "/pages")
+    return Environment(loader=folder, autoescape=True, undefined=StrictUndefined).get_template("desk.html")
+
+
+@router.get("/")
+async def page(request: Request, desk: DeskDep) -> HTMLResponse:
+    """The same for everybody: a shell without data, and the CSRF token for signing in."""
+    visit = request.cookies.get(VISIT_COOKIE) or desk.visits.new()
+    base = f"/static/{desk.assets.version}"
+    html = request.app.state.template.render(base=base, csrf=desk.visits.token(visit))
+    response = HTMLResponse(html, headers={"Cache-Control": "no-store"})
+    set_cookie(response, VISIT_COOKIE, visit)
+    return response
+
+
+@router.get("/static/{version}/{name}")
+async def static(desk: DeskDep, version: str, name: str) -> Response:
+    """From memory, by exact name. Another version is 404, so that an old page reloads rather than mixes."""
+    asset = desk.assets.files.get(name)
+    if asset is None or version != desk.assets.version:
+        raise HTTPException(404)
+    return Response(asset.body, media_type=asset.media_type, headers={"Cache-Control": FOR_EVER})

@@ -1,0 +1,35 @@
+"""The agent's own state: ready or away."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from quietline.web.desk import Caller, DeskDep, Json
+from quietline.web.live import public_view
+
+router = APIRouter(prefix="/api")
+
+
+class Wish(BaseModel):
+    """What the agent wants to be. The controller decides what becomes of it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: Literal["ready", "away"]
+    phone: Literal["browser", "sip"] = "browser"
+
+
+@router.get("/state")
+async def state(desk: DeskDep, who: Caller) -> Json:
+    """All a page needs to draw itself. 503 while the controller does not answer."""
+    return public_view(await desk.floor.view(who.session.agent), desk.clock.wall())
+
+
+@router.post("/state")
+async def set_state(desk: DeskDep, who: Caller, wish: Wish) -> Json:
+    """Works without the vault: a call that cannot show data is still a call."""
+    await desk.floor.ask("state", who.session.agent, state=wish.state, phone=wish.phone)
+    return public_view(await desk.floor.view(who.session.agent), desk.clock.wall())

@@ -1,0 +1,83 @@
+"""What every route works with, and how a route gets at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from quietline.clock import Clock
+from quietline.sealed import Ticket
+from quietline.vault.ports import DeskVault
+from quietline.web.assets import Assets
+from quietline.web.guard import SAFE_METHODS
+from quietline.web.identity import COOKIE, Sessions, SignedIn, Visits, require_csrf
+from quietline.web.live import ControllerLink, LiveFloor
+from quietline.web.problems import Busy
+from quietline.web.site import Site
+
+
+class Desk:
+    """The web process's parts, joined. Adapters are given; nothing here opens a socket."""
+
+    def __init__(self, site: Site, vault: DeskVault, controller: ControllerLink, clock: Clock, assets: Assets) -> None:
+        self.site = site
+        self.vault = vault
+        self.clock = clock
+        self.assets = assets
+        self.sessions = Sessions(vault, clock, site.limits.session_cache_seconds)
+        self.visits = Visits()
+        self.floor = LiveFloor(controller, site.limits)
+        self._signing_in = asyncio.Semaphore(site.limits.sign_ins_at_once)
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def sign_in_slot(self) -> AsyncIterator[None]:
+        """One of few: a sign-in costs the vault 64 MiB. Raises Busy when too many wait already."""
+        if self._waiting >= self.site.limits.sign_ins_waiting:
+            raise Busy("too many sign-ins wait")
+        self._waiting += 1
+        try:
+            async with self._signing_in:
+                yield
+        finally:
+            self._waiting -= 1
+
+    async def run(self) -> None:
+        """Follow the controller until cancelled."""
+        await self.floor.run()
+
+
+def token_of(who: SignedIn) -> str:
+    """The session token, on its way to the vault that issued it."""
+    return who.token.open(Ticket(who=who.session.agent, why="session", entry=-1))
+
+
+def desk_of(request: Request) -> Desk:
+    desk = request.app.state.desk
+    assert isinstance(desk, Desk)
+    return desk
+
+
+DeskDep = Annotated[Desk, Depends(desk_of)]
+
+
+async def signed_in(request: Request, desk: DeskDep) -> SignedIn:
+    """For call control. Raises NotSignedIn; on every request that changes something, Forged without the CSRF token."""
+    who = await desk.sessions.check(request.cookies.get(COOKIE, ""))
+    if request.method not in SAFE_METHODS:
+        require_csrf(request, who.session.csrf)
+    return who
+
+
+async def signed_in_for_data(who: Annotated[SignedIn, Depends(signed_in)]) -> SignedIn:
+    """For anything of a customer's. Raises Unavailable too, while the vault is away."""
+    return who.for_data()
+
+
+Caller = Annotated[SignedIn, Depends(signed_in)]
+DataCaller = Annotated[SignedIn, Depends(signed_in_for_data)]
+Json = dict[str, Any]
