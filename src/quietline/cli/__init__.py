@@ -1,1 +1,40 @@
-"""The command line."""
+"""The command line: `quietline COMMAND`. One file a command; errors are one line and the fix, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from quietline.errors import QuietlineError
+
+COMMANDS = ("run", "up", "down", "status", "doctor", "config", "vault", "staff", "phone", "ledger", "demo")
+
+app = typer.Typer(
+    name="quietline",
+    help="A call router that shows nobody more of a customer than the call needs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def build() -> typer.Typer:
+    """The whole command line, each command from its own module."""
+    for name in COMMANDS:
+        module = import_module(f"quietline.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.command)
+    return app
+
+
+def main() -> None:
+    """The entry point. Exit 1: the thing asked for failed; 2: it was asked for wrongly."""
+    try:
+        build()()
+    except QuietlineError as error:
+        sys.stderr.write(f"quietline: {error}\n")
+        sys.exit(1)

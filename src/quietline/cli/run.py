@@ -1,0 +1,64 @@
+"""`quietline run`: the supervisor in the foreground; what systemd starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quietline import logs
+from quietline.cli.options import DEFAULT_CONFIG, ConfigPath
+from quietline.config import Config
+from quietline.config_file import dump, load
+from quietline.errors import ConfigError, QuietlineError
+from quietline.installation import BootKeys, parts, prepare
+from quietline.ledger.vocabulary import Kind
+from quietline.supervisor import Supervisor
+from quietline.wire import WireClient
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Unseal with this file's first line at each start. Whoever reads the file has the key."
+    ),
+]
+
+
+def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile = None) -> None:
+    """Run everything in the foreground until SIGTERM; without a passphrase the vault waits for `vault unseal`."""
+    settings = load(config)
+    if settings.users.vault and os.geteuid() != 0:
+        raise ConfigError("run: root is needed, to start each part under a user id of its own; use sudo")
+    logs.configure("supervisor")
+    keys = BootKeys()
+    prepare(settings, dump(settings), keys)
+    passphrase = _passphrase(passphrase_file)
+    supervisor = Supervisor(
+        parts(settings, keys, passphrase), settings.paths.log, settings.paths.supervisor_socket, _faults(settings)
+    )
+    asyncio.run(supervisor.run())
+
+
+def _passphrase(path: Path | None) -> str:
+    """From the file, or one line of a pipe on standard input; a terminal is not asked, for nobody may sit there."""
+    if path:
+        return path.read_text().splitlines()[0]
+    return "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
+class _faults:  # noqa: N801 - a function with a client to keep
+    """Writes each fault of a part to the ledger, through the vault; while the vault itself is away, to the log only."""
+
+    def __init__(self, config: Config) -> None:
+        self._client = WireClient(config.paths.vault_socket, timeout=4.0)
+
+    async def __call__(self, part: str, code: int) -> None:
+        event = {"kind": Kind.FAULT.value, "leg": "", "fields": {"part": part, "exit": code}}
+        try:
+            await self._client.call("note_events", events=[event])
+        except QuietlineError:
+            sys.stderr.write("the vault is away: the fault stands in this log only\n")
