@@ -20,9 +20,8 @@ from typing import Any
 import pylibsrtp
 
 from quietline import config
-from quietline.telephony.media import RtpengineRelay
 from quietline.telephony.prompts import Prompts
-from quietline.telephony.rtpengine import command_line
+from quietline.telephony.rtpengine import RtpengineRelay, command_line
 
 RATE = 8_000
 FRAME = 160  # samples in 20 ms
@@ -160,14 +159,13 @@ class Phone(asyncio.DatagramProtocol):
     raw: list[bytes] = field(default_factory=list)
     rtcp: list[bytes] = field(default_factory=list)
     undecipherable: int = 0
+    crypto_tag: int = 1
 
     async def open(self) -> Phone:
         loop = asyncio.get_running_loop()
         self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
         self.port = self.transport.get_extra_info("sockname")[1]
-        self.rtcp_transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Rtcp(self), local_addr=("127.0.0.1", 0)
-        )
+        self.rtcp_transport, _ = await loop.create_datagram_endpoint(lambda: _Rtcp(self), local_addr=("127.0.0.1", 0))
         self.rtcp_port = self.rtcp_transport.get_extra_info("sockname")[1]
         self.key = os.urandom(SUITES[self.suite][0]) if self.suite else b""
         self.out = self._session(self.key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
@@ -201,7 +199,7 @@ class Phone(asyncio.DatagramProtocol):
         if self.events is not None:
             lines += [f"a=rtpmap:{self.events} telephone-event/8000", f"a=fmtp:{self.events} 0-15"]
         if self.suite:
-            lines.append(f"a=crypto:1 {self.suite} inline:{base64.b64encode(self.key).decode()}")
+            lines.append(f"a=crypto:{self.crypto_tag} {self.suite} inline:{base64.b64encode(self.key).decode()}")
         lines += [f"a=rtcp:{self.rtcp_port}", *self.extra, f"a={direction}"]
         return "\r\n".join(lines) + "\r\n"
 
@@ -214,6 +212,7 @@ class Phone(asyncio.DatagramProtocol):
         self.there_rtcp = (host, int(rtcp.split(":")[1].split()[0]))
         if self.suite:
             crypto = next(line for line in lines if line.startswith("a=crypto:") and f" {self.suite} " in line)
+            self.crypto_tag = int(crypto.split(":")[1].split(" ")[0])
             text = crypto.split("inline:")[1].split("|")[0].split()[0]
             key = base64.b64decode(text + "=" * (-len(text) % 4))
             self.into = self._session(key, pylibsrtp.Policy.SSRC_ANY_INBOUND)

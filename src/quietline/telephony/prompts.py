@@ -30,12 +30,9 @@ VERSION = "1"  # of the recipe below: raise it to have every file made anew
 
 WORDS: Mapping[Prompt, str] = {
     Prompt.NOTICE: (
-        "Thank you for calling. A word about your privacy. "
-        "We use the number you are calling from to find your order. "
-        "Our colleague sees neither your number nor your address, unless it is needed to help you, "
-        "and every look is written down. This call is not recorded. "
-        "If you would rather not be looked up, just say so. You get the same service. "
-        "You can read the full notice, and ask what we hold about you, on our website."
+        "Thank you for calling. Your number helps us find your order. "
+        "Our colleague sees neither it nor your address unless helping you needs it, and every look is written down. "
+        "This call is not recorded. The full privacy notice is on our website."
     ),
     Prompt.WAIT: "Thank you. Please hold. We are connecting you to a colleague.",
     Prompt.CODE: (
@@ -128,7 +125,7 @@ def _run(*command: str, text: str = "") -> None:
         raise ConfigError(f"prompts: {command[0]} failed ({type(error).__name__})") from error
 
 
-# Four slow chords (D major 7, B minor 7, G major 7, A sus 4), as MIDI note numbers; our own, so nobody's rights are touched.
+# Four slow chords (D major 7, B minor 7, G major 7, A sus 4), as MIDI note numbers: our own, so free of rights.
 CHORDS = ((50, 57, 61, 66, 69), (47, 54, 57, 62, 66), (43, 50, 54, 59, 66), (45, 52, 57, 62, 64))
 BAR_SECONDS = 4.0
 TURNS = ((0, 2, 3, 4, 3, 2, 1, 3), (0, 3, 2, 4, 2, 3, 4, 1))  # which note of the chord each eighth of a bar plucks

@@ -1,37 +1,23 @@
-"""rtpengine: how it is started, its ng control protocol (bencode over UDP), and the keypad events it sends back.
+"""rtpengine as a whole: how it is started, and the `Relay` port over it.
 
-Facts measured with rtpengine 10.5.3.5 in userspace. Loopback carries SRTP keys here and is declared as trusted.
+Facts measured with rtpengine 10.5.3.5 in userspace.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import itertools
-import json
-import secrets
-from collections.abc import Callable
-from typing import Any, cast
-
-import structlog
+from typing import Any
 
 from quietline import config
-from quietline.errors import RelayUnavailable
-from quietline.telephony.bencode import Value, decode, encode
+from quietline.clock import Clock, SystemClock
+from quietline.errors import ProtocolError, RelayUnavailable
+from quietline.telephony.media import RtpengineMedia
+from quietline.telephony.media_state import ID_PREFIX, INSIDE, State, relay_id
+from quietline.telephony.ng import LOOPBACK, DigitListener, NgClient
+from quietline.telephony.prompts import Prompts
+from quietline.telephony.sdp import Audio, UnacceptableOffer
 
-log = structlog.get_logger()
-
-LOOPBACK = "127.0.0.1"
-TRIES = (0.3, 0.6, 1.2)  # seconds to wait for each try; a repeated cookie gets the stored answer, the command runs once
-ID_PREFIX = "ql-"
-LIST_LIMIT = 2_800  # call ids of 23 bytes, "23:ql-…", that fit one 65,507-byte datagram
-KEYS = "0123456789*#ABCD"  # RFC 4733 §3.2, table 7: events 0 to 15
-WORLD, TRUNK, AGENTS, INSIDE = "world", "trunk", "agents", "inside"  # logical interfaces
-
-
-def relay_id(call: str) -> str:
-    """The call's id toward the relay: a digest, so that nothing of our own id can be read there."""
-    return ID_PREFIX + hashlib.sha256(call.encode()).hexdigest()[:20]
+LIST_LIMIT = 2_500  # call ids of 26 bytes, "23:ql-…", that fit one 65,507-byte datagram
+WORLD, TRUNK, AGENTS = "world", "trunk", "agents"  # logical interfaces
 
 
 def interfaces(relay: config.Relay) -> list[str]:
@@ -77,141 +63,66 @@ def command_line(relay: config.Relay, program: str = "rtpengine") -> list[str]:
     ]
 
 
-class NgClient(asyncio.DatagramProtocol):
-    """Commands to rtpengine over UDP on loopback, one client for a whole process.
+class RtpengineRelay:
+    """`Relay` over one rtpengine on this machine."""
 
-    Contract: a command is sent up to three times under one cookie and takes effect at most once. Raises
-    RelayUnavailable when no try is answered (2.1 s) or when rtpengine says no. Not safe across threads.
-    """
-
-    def __init__(self, tries: tuple[float, ...] = TRIES) -> None:
-        self._tries = tries
-        self._prefix = secrets.token_hex(4)
-        self._numbers = itertools.count()
-        self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
-        self._transport: asyncio.DatagramTransport | None = None
+    def __init__(
+        self, relay: config.Relay, prompts: Prompts, ng: NgClient, listener: DigitListener, clock: Clock | None = None
+    ) -> None:
+        self.prompts = prompts
+        self.ng = ng
+        self.listener = listener
+        self.clock = clock or SystemClock()
+        self.caller_side = side(relay, TRUNK)
+        self.agent_side = side(relay, AGENTS)
+        self._addresses = [item.split("/")[-1].split("!")[0] for item in relay.interfaces]
+        first = next((i for i in relay.interfaces if i.startswith(f"{AGENTS}/")), relay.interfaces[0])
+        self.agent_family = "IP6" if ":" in first else "IP4"
 
     @classmethod
-    async def connect(cls, port: int, tries: tuple[float, ...] = TRIES) -> NgClient:
-        """A client of the relay on this loopback port. Succeeds whether or not the relay runs."""
-        client = cls(tries)
-        loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: client, remote_addr=(LOOPBACK, port))
-        return client
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)  # no common base class before Python 3.12
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        cookie, _, body = data.partition(b" ")
-        waiting = self._waiting.get(cookie)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(body)
-
-    def error_received(self, exc: Exception) -> None:
-        """Connection refused: the relay is down, or not up yet. The tries go on."""
+    async def open(cls, relay: config.Relay, prompts: Prompts) -> RtpengineRelay:
+        """Connect to the relay and listen for keypad events. Raises OSError when the digits port is taken."""
+        listener = await DigitListener.open(relay.digits_port)
+        return cls(relay, prompts, await NgClient.connect(relay.ng_port), listener)
 
     def close(self) -> None:
-        """Stop. Commands under way end as unanswered."""
-        if self._transport is not None:
-            self._transport.close()
+        """Let go of both sockets; live calls go on in rtpengine."""
+        self.ng.close()
+        self.listener.close()
 
-    async def command(self, name: str, **fields: Value) -> dict[str, Any]:
-        """One command; underscores in field names become hyphens. The answer, whose `result` was ok."""
-        body: dict[str, Value] = {"command": name}
-        body |= {key.replace("_", "-"): value for key, value in fields.items()}
-        answer = decode(await self._ask(name, encode(body)))
-        if not isinstance(answer, dict):
-            raise RelayUnavailable(f"relay: the answer to {name} is no dictionary")
-        if answer.get("result") not in ("ok", "pong"):
-            raise RelayUnavailable(f"relay: rtpengine refused {name}: {_reason(answer)}")
-        return answer
+    def admit(self, audio: Audio) -> Audio:
+        """A peer on loopback is believed only where the relay itself serves loopback: else a stranger's description
+        would aim the relay's packets at this machine's own services."""
+        ours = any(address.startswith("127.") or address == "::1" for address in self._addresses)
+        if not ours and (audio.host.startswith("127.") or audio.host == "::1"):
+            raise UnacceptableOffer("the connection address is this machine's loopback")
+        return audio
 
-    async def _ask(self, name: str, body: bytes) -> bytes:
-        cookie = f"{self._prefix}_{next(self._numbers)}".encode()
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[cookie] = waiting
+    def media_for(self, call: str) -> RtpengineMedia:
+        return RtpengineMedia(self, State(call))
+
+    def restore(self, saved: dict[str, Any]) -> RtpengineMedia:
+        """See `Relay`. Raises ProtocolError on a record it cannot read."""
         try:
-            for seconds in self._tries:
-                self._send(cookie + b" " + body)
-                await asyncio.wait([waiting], timeout=seconds)
-                if waiting.done():
-                    return bytes(waiting.result())
-        finally:
-            del self._waiting[cookie]
-        raise RelayUnavailable(f"relay: rtpengine left {len(self._tries)} tries of {name} unanswered; is it running?")
+            return RtpengineMedia(self, State(**saved))
+        except TypeError:
+            raise ProtocolError("media: the saved record has fields this version does not know or lacks some") from None
 
-    def _send(self, message: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
-            raise RelayUnavailable("relay: the connection to rtpengine is closed")
-        self._transport.sendto(message)
+    async def reap(self, known: set[str]) -> int:
+        keep = {relay_id(call) for call in known}
+        listed = await self.ng.command("list", limit=LIST_LIMIT)
+        orphans = [item for item in listed.get("calls", []) if item.startswith(ID_PREFIX) and item not in keep]
+        for orphan in orphans:
+            await self.delete(orphan)
+        return len(orphans)
 
+    async def delete(self, call: str) -> None:
+        """Delete a relay call; one that is gone already is no error."""
+        await self.ng.command("delete", call_id=call)
 
-def _reason(answer: dict[str, Any]) -> str:
-    """rtpengine's reason, unless it could hold more than a sentence of its own: an address, a key, a number."""
-    text = str(answer.get("error-reason", ""))
-    return text if text.replace(" ", "").replace("-", "").replace("_", "").isalpha() and len(text) < 80 else "no reason"
-
-
-Listener = Callable[[str], None]
-
-
-class DigitListener(asyncio.DatagramProtocol):
-    """Keypad events, JSON over UDP from rtpengine on this machine, handed to whoever listens for the call's tag.
-
-    Datagrams from elsewhere or without sense are counted in `ignored` and dropped. A digit is personal: it is never
-    logged.
-    """
-
-    def __init__(self) -> None:
-        self.ignored = 0
-        self._listeners: dict[tuple[str, str], list[Listener]] = {}
-        self._transport: asyncio.BaseTransport | None = None
-
-    @classmethod
-    async def open(cls, port: int) -> DigitListener:
-        """Listen on this loopback port. Raises OSError when it is taken."""
-        listener = cls()
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: listener, local_addr=(LOOPBACK, port))
-        return listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def listen(self, call: str, tag: str, listener: Listener) -> Callable[[], None]:
-        """Hear the keys of one leg; the answer stops it."""
-        listeners = self._listeners.setdefault((call, tag), [])
-        listeners.append(listener)
-
-        def stop() -> None:
-            if listener in listeners:
-                listeners.remove(listener)
-            if not listeners:
-                self._listeners.pop((call, tag), None)
-
-        return stop
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        event = read_digit(data) if addr[0] == LOOPBACK else None
-        if event is None:
-            self.ignored += 1
-            return
-        call, tag, key = event
-        for listener in tuple(self._listeners.get((call, tag), ())):
-            listener(key)
-
-
-def read_digit(data: bytes) -> tuple[str, str, str] | None:
-    """Call id, tag and key of one keypad event; None when it is none."""
-    try:
-        event = json.loads(data)
-        call, tag, number = event["callid"], event["source_tag"], event["event"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not (isinstance(call, str) and isinstance(tag, str) and type(number) is int and 0 <= number < len(KEYS)):
-        return None
-    return call, tag, KEYS[number]
+    async def alive(self) -> bool:
+        try:
+            await self.ng.command("ping")
+        except RelayUnavailable:
+            return False
+        return True

@@ -122,6 +122,20 @@ class Audio:
         """Whether the writer does not want to hear the other side (RFC 3264 §8.4, and the older 0.0.0.0)."""
         return self.direction in ("sendonly", "inactive") or self.host in ("0.0.0.0", "::")  # noqa: S104
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The codecs' names."""
+        return frozenset(codec.name for codec in self.codecs)
+
+    def attribute(self, name: str) -> str:
+        """The first value of an attribute, "" where there is none."""
+        return next((value for key, value in self.attributes if key == name), "")
+
+    def having(self, name: str, value: str) -> Audio:
+        """The same with this attribute alone under its name; "" takes it away."""
+        others = tuple(pair for pair in self.attributes if pair[0] != name)
+        return replace(self, attributes=(*others, (name, value)) if value else others)
+
     def law(self) -> Codec:
         """The preferred G.711 codec. Raises UnacceptableOffer where there is none."""
         for codec in self.codecs:
@@ -132,7 +146,7 @@ class Audio:
     def only(self, law: str) -> Audio:
         """The same with this law and telephone-event alone. Raises UnacceptableOffer where the law is missing."""
         kept = tuple(codec for codec in self.codecs if codec.name in (law, EVENTS))
-        if law not in {codec.name for codec in kept}:
+        if law not in self.names:
             raise UnacceptableOffer("the call's G.711 law is not among the formats", 305)
         return replace(self, codecs=kept)
 

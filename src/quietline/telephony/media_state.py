@@ -1,0 +1,81 @@
+"""A call's media as data: its saved state, the tags of its legs, what rtpengine is told of each kind of phone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from quietline.telephony import sdp as s
+from quietline.telephony.bencode import Value
+from quietline.telephony.ports import AgentPhone
+
+ID_PREFIX = "ql-"
+CALLER, NOBODY = "C", "I"
+INSIDE = "inside"  # the logical interface of `I`, on loopback: out of the world's reach
+FLAGS: list[Value] = ["trust-address", "port-latching", "strict-source", "generate-RTCP"]
+REPLACE: list[Value] = ["origin", "session-connection"]
+FOREVER = 100_000  # repetitions of the music
+REFUSED_SUITES = (  # rtpengine's own list less sdp.SUITES; it knows `no-` only
+    "NULL_HMAC_SHA1_80",
+    "NULL_HMAC_SHA1_32",
+    "F8_128_HMAC_SHA1_80",
+    "F8_128_HMAC_SHA1_32",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_192_CM_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+)
+SDES_ONLY: list[Value] = ["pad", *(f"no-{suite}" for suite in REFUSED_SUITES)]  # pad: baresip 1.0 needs padded keys
+TO_NOBODY: dict[str, Value] = {
+    "transport_protocol": "RTP/AVP",
+    "ICE": "remove",
+    "DTLS": "off",
+    "address_family": "IP4",
+}
+PHONES: dict[AgentPhone, dict[str, Value]] = {
+    AgentPhone.BROWSER: {
+        "transport_protocol": "UDP/TLS/RTP/SAVPF",
+        "ICE": "force",
+        "DTLS": "passive",
+        "SDES": ["off"],
+        "rtcp_mux": ["require"],
+        "flags": [*FLAGS, "generate-mid"],
+    },
+    AgentPhone.SIP: {
+        "transport_protocol": "RTP/SAVP",
+        "ICE": "remove",
+        "DTLS": "off",
+        "SDES": SDES_ONLY,
+        "rtcp_mux": ["demux"],
+    },
+}
+TRANSPORTS = {AgentPhone.BROWSER: s.DTLS, AgentPhone.SIP: s.SDES}
+
+
+@dataclass(slots=True, repr=False)
+class State:
+    """All there is to know of a call's media, as plain data. The descriptions hold addresses and keys: personal."""
+
+    call: str
+    law: str = ""
+    caller: str = ""  # the caller's description, rebuilt, with the one law and suite in use
+    caller_answer: str = ""  # ours to the caller
+    inside: bool = False  # the tag I exists
+    attempt: str = ""  # the attempt whose tag exists
+    attempts: int = 0  # how many there were: the tag is "A" and this number
+    phone: str = ""
+    agent_key: str = ""  # the key of our own that the agent is offered in the caller's suite
+    agent_offer: str = ""  # ours to the agent
+    agent: str = ""  # the agent's description once bridged, rebuilt
+    held: bool = False  # by the agent
+    caller_holds: bool = False
+    muted: bool = False
+    prompting: bool = False  # a prompt plays on a bridged call: the agent's voice is blocked meanwhile
+    looping: str = ""  # the prompt that loops, so that it can go on
+    versions: dict[str, list[int]] = field(default_factory=dict)  # tag -> [session id, version] of our o= lines
+
+
+def relay_id(call: str) -> str:
+    """The call's id toward the relay: a digest, so that nothing of our own id can be read there."""
+    return ID_PREFIX + hashlib.sha256(call.encode()).hexdigest()[:20]
