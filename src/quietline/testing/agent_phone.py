@@ -132,11 +132,11 @@ class SimulatedAgentPhone:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.agent.silent:
+        if not self.agent.silent and not self.agent.wire.lost.is_set():
             for leg in self.legs:
                 leg.hangs_up()
         self._stop()
-        self.agent.close()
+        await self.agent.close()
 
     def _stop(self) -> None:
         for timer in self._timers:

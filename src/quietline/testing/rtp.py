@@ -110,6 +110,7 @@ class RtpEndpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        await asyncio.sleep(0)  # closing takes one turn of the loop
 
     async def open(self) -> None:
         """Bind an even port and the next odd one for RTCP (RFC 3550 §11). Raises ConfigError after 50 tries."""

@@ -58,7 +58,7 @@ class UserAgent:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await self.close()
 
     async def open(self) -> None:
         """Raises what `Wire.open` raises."""
@@ -70,9 +70,9 @@ class UserAgent:
         host, port = self.wire.local
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._cancel_timers()
-        self.wire.close()
+        await self.wire.close()
 
     def vanish(self) -> None:
         """Gone without a word: no BYE, no answer to anything."""

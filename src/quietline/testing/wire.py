@@ -56,10 +56,11 @@ class Wire:
         self.received: list[bytes] = []
         self.sent: list[bytes] = []
         self.malformed = 0
-        self.lost = asyncio.Event()  # the edge closed the connection
+        self.lost = asyncio.Event()  # the connection is closed, by whom ever
         self._on_message = on_message
         self._sockets = sockets
         self._transport: asyncio.Transport | asyncio.DatagramTransport | None = None
+        self._write: Callable[[bytes], None] = self.received.append  # replaced by `open`
         self.local: tuple[str, int] = ("", 0)
 
     async def open(self) -> None:
@@ -83,13 +84,13 @@ class Wire:
     async def _attach(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         if self.edge.transport == "udp":
-            self._transport, _ = await loop.create_datagram_endpoint(partial(_Datagrams, self), sock=sock)
+            datagrams, _ = await loop.create_datagram_endpoint(partial(_Datagrams, self), sock=sock)
+            self._transport, self._write = datagrams, datagrams.sendto
             return
-        context = self.edge.tls() if self.edge.transport == "tls" else None
-        name = self.edge.name if context else None
-        self._transport, _ = await loop.create_connection(
-            partial(_Stream, self), sock=sock, ssl=context, server_hostname=name
-        )
+        tls = self.edge.tls() if self.edge.transport == "tls" else None
+        name = self.edge.name if tls else None
+        stream, _ = await loop.create_connection(partial(_Stream, self), sock=sock, ssl=tls, server_hostname=name)
+        self._transport, self._write = stream, stream.write
 
     def send(self, message: Message) -> None:
         """Raises ProtocolError when the wire is not open."""
@@ -97,13 +98,10 @@ class Wire:
 
     def send_bytes(self, data: bytes) -> None:
         """Send what may be no SIP at all."""
-        if self._transport is None:
-            raise ProtocolError("wire: not open")
+        if self._transport is None or self._transport.is_closing():
+            raise ProtocolError("wire: not open, or lost")
         self.sent.append(data)
-        if isinstance(self._transport, asyncio.DatagramTransport):
-            self._transport.sendto(data)
-        else:
-            self._transport.write(data)
+        self._write(data)
 
     def deliver(self, data: bytes) -> None:
         """A whole message arrived; what cannot be read is counted."""
@@ -115,16 +113,22 @@ class Wire:
             return
         self._on_message(message)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Close in order; after one second without the other side's agreement, at once."""
         if self._transport:
             self._transport.close()
+        try:
+            async with asyncio.timeout(1.0):
+                await self.lost.wait()
+        except TimeoutError:
+            self.abort()
+            await asyncio.sleep(0)
         self._transport = None
 
     def abort(self) -> None:
         """Gone without a word, as a phone whose plug was pulled (over TCP the kernel still sends RST)."""
         if self._transport:
             self._transport.abort()
-        self._transport = None
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -134,6 +138,9 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: object) -> None:
         if data.strip():
             self._wire.deliver(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wire.lost.set()
 
 
 class _Stream(asyncio.Protocol):
