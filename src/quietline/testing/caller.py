@@ -25,6 +25,7 @@ from quietline.testing.digest import Credentials
 from quietline.testing.far_leg import CallRefused, FarLeg
 from quietline.testing.rtp import RtpEndpoint
 from quietline.testing.sdp_text import PLAIN, MediaTaste
+from quietline.testing.tones import BLOCK, amplitude_of
 from quietline.testing.user_agent import UserAgent, wait_for
 from quietline.testing.wire import Edge, SocketFactory
 
@@ -32,6 +33,7 @@ __all__ = ["PLAIN", "CallRefused", "Credentials", "Edge", "MediaTaste", "NotHear
 
 LOUD = 1_000.0  # a tone of amplitude 8,000 through G.711 measures about 8,000; noise of the codec below 100
 LISTEN = 0.4  # seconds looked at
+ENOUGH = 2 * BLOCK  # samples: a filter over less answers to its neighbours' tones too
 HANG_UP_GRACE = 2.0  # seconds for the BYE's answer
 
 
@@ -194,8 +196,9 @@ async def listens(media: RtpEndpoint, tone: int, within: float, loud: float = LO
     """Wait for a tone; its amplitude. Raises NotHeard with what was loudest."""
     end = time.monotonic() + within
     while time.monotonic() < end:
-        amplitude = media.heard(tone, since=time.monotonic() - LISTEN)
-        if amplitude >= loud:
+        samples = media.samples(since=time.monotonic() - LISTEN)
+        amplitude = amplitude_of(samples, tone)
+        if len(samples) >= ENOUGH and amplitude >= loud:
             return amplitude
         await asyncio.sleep(0.1)
     frequency, amplitude = media.loudest()
