@@ -32,8 +32,9 @@ IDLE_SECONDS = 60  # a connection that neither signs in nor calls
 _SPARE_SECONDS = 600  # a dialog may outlive the controller's limit by so much, for the BYE and its retries
 
 # What may pass besides the headers that SIP itself needs (Via, From, To, Call-ID, CSeq, Contact, Route, Content-*).
-# Lists of what is let through, so that a header nobody thought of stays out (product.md, promise 1).
-_COMMON = "Supported|k|Require|Unsupported|Allow|Accept|Session-Expires|x|Min-SE|RSeq|RAck|Retry-After|MIME-Version"
+# Lists of what is let through, so that a header nobody thought of stays out (product.md, promise 1). TH is topoh's note
+# to itself, which it takes out before sending.
+_COMMON = "Supported|k|Require|Unsupported|Allow|Accept|Session-Expires|x|Min-SE|RSeq|RAck|Retry-After|MIME-Version|TH"
 TOWARD_CONTROLLER = f"^({_COMMON}|Reason|Refer-To|r|Event|o|Subscription-State)$"
 TOWARD_PHONE = f"^({_COMMON})$"
 
