@@ -30,7 +30,7 @@ ANN = StaffRow(
     voucher="bb" * 32,
 )
 BEN = replace(ANN, agent="ag_2", login="ix_ben", skills=())
-SESSION = SessionRow("d1", "ag_1", 10.0, 20.5)
+SESSION = SessionRow("d1", "ag_1", 10.0, 20.5, "mac")
 
 Store = MemoryStaff | SqliteStaff
 
@@ -187,6 +187,16 @@ def test_a_file_that_is_no_database_is_unavailable(path: Path) -> None:
     path.write_bytes(b"this is no database, " * 100)
     with pytest.raises(Unavailable, match=r"staff\.db"):
         SqliteStaff(path)
+
+
+def test_a_file_of_another_version_is_not_touched(path: Path) -> None:
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 7")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="layout 7"):
+        SqliteStaff(path)
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

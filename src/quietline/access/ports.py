@@ -3,7 +3,7 @@
 Every method blocks (SQLite with synchronous=FULL): call it in a thread. A write returns only once it is durable and is
 all or nothing. Methods may be called from several threads. All raise Unavailable when the file cannot be used.
 
-Who is trusted: nobody. Rows of staff and certificates carry a voucher (`vouch.py`) that storage cannot make.
+Who is trusted: nobody. Everything that says who may look carries a voucher (`vouch.py`) that storage cannot make.
 """
 
 from __future__ import annotations
@@ -48,12 +48,16 @@ class CertificateRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session. `digest`: SHA-256 of the token, hex; the token itself is kept nowhere. Times: UTC seconds."""
+    """A session. `digest`: SHA-256 of the token, hex; the token itself is kept nowhere. Times: UTC seconds.
+
+    `voucher`: MAC over all but `seen` (`vouch.VouchedState` makes and checks it).
+    """
 
     digest: str
     agent: str
     opened: float
     seen: float
+    voucher: str = ""
 
 
 class StaffStore(Protocol):

@@ -26,15 +26,17 @@ CREATE TABLE IF NOT EXISTS certificates (
     PRIMARY KEY (agent, data_class)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
-    digest TEXT PRIMARY KEY,
-    agent  TEXT NOT NULL,
-    opened REAL NOT NULL,
-    seen   REAL NOT NULL
+    digest  TEXT PRIMARY KEY,
+    agent   TEXT NOT NULL,
+    opened  REAL NOT NULL,
+    seen    REAL NOT NULL,
+    voucher TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grants (
     id     TEXT PRIMARY KEY,
     record TEXT NOT NULL              -- a JSON object of tokens and times
 ) WITHOUT ROWID;
+PRAGMA user_version = 1;
 
 -- name: by_login
 SELECT * FROM staff WHERE login = ?;
@@ -65,7 +67,7 @@ INSERT OR REPLACE INTO certificates VALUES (:agent, :data_class, :expires, :leaf
 SELECT * FROM sessions ORDER BY opened, digest;
 
 -- name: put_session
-INSERT OR REPLACE INTO sessions VALUES (:digest, :agent, :opened, :seen);
+INSERT OR REPLACE INTO sessions VALUES (:digest, :agent, :opened, :seen, :voucher);
 
 -- name: touch_session
 UPDATE sessions SET seen = ?2 WHERE digest = ?1;

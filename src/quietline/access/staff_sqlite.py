@@ -19,11 +19,15 @@ from quietline.access.ports import CertificateRow, SessionRow, StaffRow
 from quietline.errors import ConfigError, Unavailable
 
 _SQL_FILE: Final = Path(__file__).with_name("staff.sql")
+_VERSION: Final = 1  # of the layout; PRAGMA user_version
 _BUSY_SECONDS: Final = 5.0  # how long to wait for another process (backup) that holds the file
 
 
 class SqliteStaff:
-    """StaffStore, SessionStore and GrantStore in one file, mode 0600. Raises Unavailable when it cannot be used."""
+    """StaffStore, SessionStore and GrantStore in one file, mode 0600.
+
+    Raises Unavailable when it cannot be used, ConfigError when another version of the program made it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,6 +37,7 @@ class SqliteStaff:
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
             path.chmod(0o600)
+            self._check_version()
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = 1"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.executescript(self._sql["schema"])
@@ -97,6 +102,14 @@ class SqliteStaff:
             db.executemany(self._sql["put_grant"], [(record["id"], json.dumps(record)) for record in put])
 
     # -- inside
+
+    def _check_version(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _VERSION):  # 0: a new file
+            self._db.close()
+            raise ConfigError(
+                f"{self._path.name}: layout {version}, this program reads {_VERSION}; use its own version"
+            )
 
     def _read(self, name: str, *values: str) -> list[sqlite3.Row]:
         with self._lock, self._explained():

@@ -1,8 +1,8 @@
-"""Vouchers: a MAC over each row of staff and certificates, under a key that only the vault holds.
+"""Vouchers: a MAC over each stored row that says who may look, under a key that only the vault holds.
 
 Policy inputs come from a database that a thief or a rogue administrator may write. A row counts only with a voucher
 over all of its content, the hash of the ledger entry that set it included; so a changed role, a longer certificate,
-another password hash or a row moved to another person is refused.
+another password hash or a row moved to another person is refused. So is a session or a grant that somebody planted.
 
 What a voucher alone cannot show is an *older* row with its own true voucher put back. The highest version seen of each
 row is remembered while the process lives; over a restart the ledger must be asked: an audit compares `leaf` with the
@@ -14,11 +14,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from quietline.access.ports import CertificateRow, StaffRow
+import structlog
+
+from quietline.access.ports import CertificateRow, GrantStore, SessionRow, SessionStore, StaffRow
 from quietline.errors import TamperError
+
+log = structlog.get_logger()
 
 
 class Voucher:
@@ -48,8 +53,16 @@ class Voucher:
         self._check("certificate", (row.agent, row.data_class), _certificate_content(row), row.voucher, row.version)
         return row
 
+    def mark(self, kind: str, content: list[Any]) -> str:
+        """The MAC of anything JSON can say, hex."""
+        return self._mac(kind, content)
+
+    def fits(self, kind: str, content: list[Any], voucher: str) -> bool:
+        """Whether `mark` made this voucher of this content."""
+        return hmac.compare_digest(self._mac(kind, content).encode(), voucher.encode())
+
     def _check(self, kind: str, name: tuple[str, ...], content: list[Any], voucher: str, version: int) -> None:
-        if not hmac.compare_digest(self._mac(kind, content).encode(), voucher.encode()):
+        if not self.fits(kind, content, voucher):
             raise TamperError(f"{kind} of {' '.join(name)}: changed behind our back; set it anew")
         newest, newest_voucher = self._seen.get((kind, *name), (0, ""))
         if version < newest or (version == newest and voucher != newest_voucher):
@@ -59,6 +72,64 @@ class Voucher:
     def _mac(self, kind: str, content: list[Any]) -> str:
         body = json.dumps([kind, *content], separators=(",", ":")).encode()
         return hmac.digest(self._key, body, hashlib.sha256).hex()
+
+
+class LiveStore(SessionStore, GrantStore, Protocol):
+    """Both at once, as the adapters are."""
+
+
+class VouchedState:
+    """SessionStore and GrantStore over another: vouches for what is written, leaves out what was planted or changed.
+
+    `tampered`: what was left out, as digests and ids, to be alerted and written down by whoever loads. The time a
+    session was last seen is not vouched for: changing it keeps a session from idling out, never beyond its full
+    length. A session that was ended, put back with its own true voucher, counts again after a restart.
+    """
+
+    def __init__(self, store: LiveStore, voucher: Voucher) -> None:
+        self._store = store
+        self._voucher = voucher
+        self.tampered: list[str] = []
+
+    def sessions(self) -> list[SessionRow]:
+        rows = self._store.sessions()
+        return [row for row in rows if self._kept("session", row.digest, _session_content(row), row.voucher)]
+
+    def put_session(self, row: SessionRow) -> None:
+        self._store.put_session(replace(row, voucher=self._voucher.mark("session", _session_content(row))))
+
+    def touch_sessions(self, seen: Sequence[tuple[str, float]]) -> None:
+        self._store.touch_sessions(seen)
+
+    def drop_sessions(self, digests: Iterable[str]) -> None:
+        self._store.drop_sessions(digests)
+
+    def grants(self) -> list[dict[str, Any]]:
+        kept = []
+        for stored in self._store.grants():
+            voucher = str(stored.pop("voucher", ""))
+            if self._kept("grant", str(stored.get("id", "")), _sorted(stored), voucher):
+                kept.append(stored)
+        return kept
+
+    def write_grants(self, put: Sequence[dict[str, Any]], drop: Iterable[str]) -> None:
+        vouched = [{**record, "voucher": self._voucher.mark("grant", _sorted(record))} for record in put]
+        self._store.write_grants(vouched, drop)
+
+    def _kept(self, kind: str, name: str, content: list[Any], voucher: str) -> bool:
+        if self._voucher.fits(kind, content, voucher):
+            return True
+        log.error("a stored row was changed behind our back and is left out", kind=kind)
+        self.tampered.append(f"{kind} {name}")
+        return False
+
+
+def _session_content(row: SessionRow) -> list[Any]:
+    return [row.digest, row.agent, float(row.opened)]
+
+
+def _sorted(record: dict[str, Any]) -> list[Any]:
+    return [[key, record[key]] for key in sorted(record)]
 
 
 def _staff_content(row: StaffRow) -> list[Any]:
