@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import bisect
 import contextlib
 import math
 import os
@@ -115,7 +116,6 @@ DECODE = {"PCMU": [_ulaw(code) for code in range(256)], "PCMA": [_alaw(code) for
 def tone(law: str, frequency: float, samples: int) -> bytes:
     ordered = sorted((value, code) for code, value in enumerate(DECODE[law]))
     values = [value for value, _ in ordered]
-    import bisect
 
     def nearest(wanted: float) -> int:
         at = min(bisect.bisect_left(values, wanted), len(values) - 1)
@@ -182,6 +182,11 @@ class Phone(asyncio.DatagramProtocol):
             return None
         policy = pylibsrtp.Policy(key=key, ssrc_type=direction, srtp_profile=SUITES[self.suite][1])
         return pylibsrtp.Session(policy)
+
+    def rekey(self) -> None:
+        """Encrypt with a new key from now on, as some phones do with every re-INVITE."""
+        self.key = os.urandom(len(self.key))
+        self.out = self._session(self.key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
 
     async def close(self) -> None:
         self.sending.cancel()
@@ -309,3 +314,20 @@ class _Rtcp(asyncio.DatagramProtocol):
 def loud(samples: list[int]) -> float:
     """Root mean square; 0 for silence or nothing."""
     return math.sqrt(sum(sample * sample for sample in samples) / len(samples)) if samples else 0.0
+
+
+@contextlib.asynccontextmanager
+async def phones(*wanted: Phone) -> AsyncIterator[tuple[Phone, ...]]:
+    """Open them, and close them whatever happens."""
+    opened = [await phone.open() for phone in wanted]
+    try:
+        yield tuple(opened)
+    finally:
+        for phone in opened:
+            await phone.close()
+
+
+def frequencies(count: int) -> list[float]:
+    """Random tones of this run, at least 150 Hz apart, so that none is mistaken for another or for a prompt's."""
+    slots = random.sample(range(400, 2_600, 200), count)
+    return [slot + random.uniform(0, 50) for slot in slots]

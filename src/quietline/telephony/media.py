@@ -43,7 +43,7 @@ from quietline.telephony.negotiate import (
     with_own_key,
     without_keys_of,
 )
-from quietline.telephony.ng import DigitListener, Digits, NgClient
+from quietline.telephony.ng import DigitListener, Digits, NgClient, RelayRefused
 from quietline.telephony.ports import AgentPhone, Prompt
 from quietline.telephony.prompts import Prompts
 
@@ -113,9 +113,17 @@ class RtpengineMedia:
         self._state.looping = prompt.value
 
     async def _stop(self) -> None:
-        await self._tagged("stop media", CALLER)
+        await self._quieten()
         self._state.looping = ""
         await self._prompting(False)
+
+    async def _quieten(self) -> None:
+        """Stop what plays, if anything does: a prompt may have ended by itself."""
+        try:
+            await self._tagged("stop media", CALLER)
+        except RelayRefused as refused:
+            if refused.reason != "Not currently playing media":
+                raise
 
     async def _play(self, prompt: Prompt, times: int) -> None:
         file = str(self._house.prompts.path(prompt, self._state.law))
@@ -146,12 +154,6 @@ class RtpengineMedia:
             offer = await self._offer_to_agent(caller)
             state.agent_offer = s.render(offer)
             return self._write(self._tag, None, offer)
-
-    async def drop_agent(self, attempt: str) -> None:
-        """See `CallMedia`."""
-        async with self._lock:
-            if attempt == self._state.attempt:
-                await self._drop_attempt()
 
     async def _drop_attempt(self) -> None:
         """Delete the tag of the attempt before. rtpengine stops what plays on every leg beside it: start it again."""
@@ -277,7 +279,7 @@ class RtpengineMedia:
         if state.agent:
             await self._block_agent()
         elif holds:
-            await self._tagged("stop media", CALLER)
+            await self._quieten()
         elif state.looping:
             await self._loop(Prompt(state.looping))
 

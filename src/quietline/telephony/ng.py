@@ -21,6 +21,14 @@ TRIES = (0.3, 0.6, 1.2)  # seconds to wait for each try; a repeated cookie gets 
 KEYS = "0123456789*#ABCD"  # RFC 4733 §3.2, table 7: events 0 to 15
 
 
+class RelayRefused(RelayUnavailable):
+    """rtpengine answered, and said no. `reason` is its own sentence."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(f"relay: rtpengine refused {command}: {reason}")
+        self.reason = reason
+
+
 class NgClient(asyncio.DatagramProtocol):
     """Commands to rtpengine over UDP on loopback, one client for a whole process.
 
@@ -66,7 +74,7 @@ class NgClient(asyncio.DatagramProtocol):
         body |= {key.replace("_", "-"): value for key, value in fields.items()}
         answer = _dictionary(name, await self._ask(name, encode(body)))
         if answer.get("result") not in ("ok", "pong"):
-            raise RelayUnavailable(f"relay: rtpengine refused {name}: {_reason(answer)}")
+            raise RelayRefused(name, _reason(answer))
         return answer
 
     async def _ask(self, name: str, body: bytes) -> bytes:
