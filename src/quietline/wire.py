@@ -107,6 +107,7 @@ class WireServer:
 
     async def start(self, mode: int = 0o666) -> None:
         """Listen. Who may do what is decided per operation by user id, so the socket itself is open to local users."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             self._path.unlink()
         self._server = await asyncio.start_unix_server(self._serve, str(self._path))

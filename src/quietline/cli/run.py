@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from quietline import logs
@@ -16,15 +17,14 @@ from quietline.config import Config
 from quietline.config_file import dump, load
 from quietline.errors import ConfigError, QuietlineError
 from quietline.installation import BootKeys, parts, prepare
-from quietline.ledger.vocabulary import Kind
-from quietline.supervisor import Supervisor
-from quietline.wire import WireClient
+from quietline.supervisor import FaultSink, Supervisor
+from quietline.vault.client import AdminVaultClient
+
+log = structlog.get_logger()
 
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option(
-        help="Unseal with this file's first line at each start. Whoever reads the file has the key."
-    ),
+    typer.Option(help="Unseal with this file's first line at each start. Whoever reads the file has the key."),
 ]
 
 
@@ -50,15 +50,14 @@ def _passphrase(path: Path | None) -> str:
     return "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.readline().strip()
 
 
-class _faults:  # noqa: N801 - a function with a client to keep
-    """Writes each fault of a part to the ledger, through the vault; while the vault itself is away, to the log only."""
+def _faults(config: Config) -> FaultSink:
+    """Writes each fault of a part to the ledger, through the vault; while the vault is away, to the log only."""
+    vault = AdminVaultClient(config.paths.vault_socket)
 
-    def __init__(self, config: Config) -> None:
-        self._client = WireClient(config.paths.vault_socket, timeout=4.0)
-
-    async def __call__(self, part: str, code: int) -> None:
-        event = {"kind": Kind.FAULT.value, "leg": "", "fields": {"part": part, "exit": code}}
+    async def report(part: str, code: int) -> None:
         try:
-            await self._client.call("note_events", events=[event])
+            await vault.call("fault", part=part, code=code)
         except QuietlineError:
-            sys.stderr.write("the vault is away: the fault stands in this log only\n")
+            log.error("the vault is away: a fault stands in this log only", part=part, exit=code)
+
+    return report

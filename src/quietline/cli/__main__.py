@@ -1,0 +1,5 @@
+"""`python -m quietline.cli`."""
+
+from quietline.cli import main
+
+main()
