@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,3 +50,14 @@ class BodySealer(Protocol):
     def seal_body(self, subject: str, body: bytes) -> bytes: ...
 
     def open_body(self, subject: str, sealed: bytes) -> bytes: ...
+
+
+class Durability(Protocol):
+    """The moment at which a group of entries becomes durable."""
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        """End the open transaction of the ledger's own connection; it is on the disk when this returns.
+
+        Raises sqlite3.Error or OSError when it may not be; the ledger then looks at what the file holds. Called on the
+        ledger's writer thread, one at a time; may take as long as the disk takes.
+        """
