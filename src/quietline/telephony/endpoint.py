@@ -1,0 +1,273 @@
+"""The SIP endpoint: the core of `quietline.sip` on a loopback socket, as `Telephony` and `Leg` want it.
+
+It speaks to one peer, the edge, and hears nobody else. One timer of the loop serves every deadline of the core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from math import inf
+from typing import Any, cast
+
+import structlog
+
+from quietline import legs
+from quietline.config import Config
+from quietline.errors import ProtocolError
+from quietline.legs import LegTicket
+from quietline.sealed import SIGNALLING, Ticket
+from quietline.sip.agent import UserAgent
+from quietline.sip.core import Settings
+from quietline.sip.message import Message
+from quietline.sip.session import Address, Effect, Event, Send, Session, What
+from quietline.telephony.ports import LegEvent, LegEventKind
+
+log = structlog.get_logger()
+
+LOOPBACK = "127.0.0.1"
+RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes: a burst of some 4,000 INVITEs while the loop is busy
+WAITING_LEGS = 256  # callers that nobody has taken up yet; above it 503
+EVENTS_PER_LEG = 64  # unread ones; above it INFO and RINGING are dropped, the others never
+ANONYMOUS = "<sip:anonymous@anonymous.invalid>"  # RFC 3323 §4.1.1.3
+PRIVATE = (("privacy", "id"),)  # RFC 3323, RFC 3325 §9.3
+MAX_CODE = 699
+
+_AGENT = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
+_KINDS = {
+    What.RINGING: LegEventKind.RINGING,
+    What.ANSWERED: LegEventKind.ANSWERED,
+    What.REJECTED: LegEventKind.REJECTED,
+    What.CONFIRMED: LegEventKind.CONFIRMED,
+    What.CANCELLED: LegEventKind.CANCELLED,
+    What.ENDED: LegEventKind.ENDED,
+    What.OFFER: LegEventKind.OFFER,
+    What.INFO: LegEventKind.INFO,
+}
+_DROPPABLE = (LegEventKind.INFO, LegEventKind.RINGING)
+_OWN = Ticket("controller", "journal", SIGNALLING)
+
+
+class SipLeg:
+    """One leg; see `ports.Leg` for the contract."""
+
+    def __init__(
+        self, endpoint: SipEndpoint, session: Session, offer: str = "", ticket: LegTicket | None = None
+    ) -> None:
+        self.id = "sip_" + session.id
+        self.offer = offer
+        self.ticket = ticket
+        self.session = session
+        self._endpoint = endpoint
+        self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
+
+    @property
+    def alive(self) -> bool:
+        return self.session.alive
+
+    def ringing(self) -> None:
+        self._endpoint.apply(self._endpoint.agent.ring(self.session, self._endpoint.now()))
+
+    def answer(self, sdp: str) -> None:
+        self._endpoint.apply(self._endpoint.agent.answer(self.session, sdp, self._endpoint.now()))
+
+    def reject(self, code: int, reason: str = "") -> None:
+        """Raises ValueError when `code` is not 300 to 699 or `reason` is no single line."""
+        if not 300 <= code <= MAX_CODE or not reason.isprintable():
+            raise ValueError("a refusal needs a code of 300 to 699 and a printable reason")
+        self._endpoint.apply(self._endpoint.agent.reject(self.session, code, self._endpoint.now(), reason))
+        self._endpoint.forget(self)
+
+    def hang_up(self) -> None:
+        self._endpoint.apply(self._endpoint.agent.hang_up(self.session, self._endpoint.now()))
+        self._endpoint.forget(self)
+
+    def accept_offer(self, sdp: str) -> None:
+        self._endpoint.apply(self._endpoint.agent.accept_offer(self.session, sdp, self._endpoint.now()))
+
+    def refuse_offer(self, code: int) -> None:
+        self._endpoint.apply(self._endpoint.agent.refuse_offer(self.session, code, self._endpoint.now()))
+
+    def probe(self, wait: float = 32.0) -> None:
+        self._endpoint.apply(self._endpoint.agent.options(self.session, self._endpoint.now(), wait))
+
+    async def next_event(self) -> LegEvent:
+        return await self._events.get()
+
+    def save(self) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "offer": self.offer,
+            "ticket": self.ticket.raw.open(_OWN) if self.ticket else "",
+            "session": self.session.save(self._endpoint.now()),
+        }
+
+    def happened(self, event: LegEvent) -> None:
+        """Called by the endpoint only."""
+        if event.kind in _DROPPABLE and self._events.qsize() >= EVENTS_PER_LEG:
+            return
+        if event.sdp:
+            self.offer = event.sdp
+        if event.ticket:
+            self.ticket = event.ticket
+        self._events.put_nowait(event)
+
+    def __repr__(self) -> str:
+        return f"<SipLeg {self.id} {self.session.phase.value}>"
+
+
+class SipEndpoint(asyncio.DatagramProtocol):
+    """`ports.Telephony` over UDP on loopback. Make one with `open`."""
+
+    def __init__(self, config: Config) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
+        self.address: Address = (LOOPBACK, config.controller.sip_port)
+        self.edge: Address = (LOOPBACK, config.edge.internal_port)
+        self.strangers = 0  # datagrams from elsewhere than the edge, dropped
+        self._realm = config.edge.realm
+        settings = Settings(self.address, max_incoming=config.controller.max_calls)
+        self.agent = UserAgent(settings, lambda: secrets.token_hex(8))
+        self._legs: dict[str, SipLeg] = {}
+        self._arrivals: asyncio.Queue[SipLeg] = asyncio.Queue(WAITING_LEGS)
+        self._transport: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def open(cls, config: Config) -> SipEndpoint:
+        """Bind 127.0.0.1:controller.sip_port. Raises OSError when the port is taken."""
+        endpoint = cls(config)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            sock.setblocking(False)
+            sock.bind(endpoint.address)
+            await endpoint._loop.create_datagram_endpoint(lambda: endpoint, sock=sock)
+        except OSError:
+            sock.close()
+            raise
+        log.info("sip endpoint open", port=endpoint.address[1])
+        return endpoint
+
+    def close(self) -> None:
+        """Stop at once; legs are not told. Harmless when closed."""
+        if self._timer:
+            self._timer.cancel()
+        if self._transport:
+            self._transport.close()
+        self._timer = self._transport = None
+
+    # ports.Telephony
+
+    async def incoming(self) -> AsyncIterator[SipLeg]:
+        """New callers, 100 Trying already sent; those that gave up while waiting here are left out."""
+        while True:
+            leg = await self._arrivals.get()
+            if leg.alive:
+                yield leg
+
+    def dial_agent(self, agent: str, alias: str, sdp: str) -> SipLeg:
+        """See the port. Raises ValueError for an agent token that is none."""
+        if not _AGENT(agent):
+            raise ValueError("an agent's token is 1 to 64 of letters, digits, '_', '.' and '-'")
+        shown = "".join(char for char in alias if char.isprintable() and char not in '"\\')
+        uri = f"sip:{agent}@{self._realm}"
+        session, effects = self.agent.invite(uri, f'"{shown}" {ANONYMOUS}', sdp, self.edge, self.now(), PRIVATE)
+        leg = self._keep(SipLeg(self, session))
+        self.apply(effects)
+        return leg
+
+    def restore(self, saved: dict[str, Any]) -> SipLeg:
+        try:
+            if saved["version"] != 1:
+                raise ProtocolError("SIP: a saved leg is of another version")
+            raw, offer = str(saved["ticket"]), str(saved["offer"])
+            ticket = legs.parse_leg(raw) if raw else None
+            session, effects = self.agent.restore(saved["session"], self.now())
+        except (KeyError, TypeError):
+            raise ProtocolError("SIP: a saved leg cannot be read") from None
+        leg = self._keep(SipLeg(self, session, offer, ticket))
+        self.apply(effects)
+        return leg
+
+    # asyncio.DatagramProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        if addr != self.edge:
+            self.strangers += 1
+            return
+        self.apply(self.agent.receive(data, addr, self._loop.time()))
+
+    def error_received(self, exc: Exception) -> None:
+        """The edge's port is closed for the moment: retransmissions deal with that."""
+
+    # Effects
+
+    def apply(self, effects: list[Effect]) -> None:
+        """Send, tell, and set the timer to the next deadline."""
+        for effect in effects:
+            if isinstance(effect, Send):
+                self._send(effect.data, effect.to)
+            elif effect.what is What.INVITED:
+                self._arrived(effect)
+            else:
+                self._happened(effect)
+        self._arm()
+
+    def _send(self, data: bytes, to: Address) -> None:
+        if self._transport:
+            self._transport.sendto(data, to)
+
+    def _arrived(self, event: Event) -> None:
+        leg = self._keep(SipLeg(self, event.session, event.sdp, _ticket(event.message)))
+        try:
+            self._arrivals.put_nowait(leg)
+        except asyncio.QueueFull:
+            leg.reject(503)
+
+    def _happened(self, event: Event) -> None:
+        kind, leg = _KINDS.get(event.what), self._legs.get(event.session.id)
+        if kind is None or leg is None:
+            return
+        ticket = _ticket(event.message) if kind is LegEventKind.ANSWERED else None
+        leg.happened(LegEvent(kind, event.code, event.reason, event.sdp, ticket))
+        self.forget(leg)
+
+    def _keep(self, leg: SipLeg) -> SipLeg:
+        self._legs[leg.session.id] = leg
+        return leg
+
+    def forget(self, leg: SipLeg) -> None:
+        """Let go of a leg whose signalling is over."""
+        if leg.session.done:
+            self._legs.pop(leg.session.id, None)
+
+    def _arm(self) -> None:
+        deadline = self.agent.next_deadline()
+        if self._timer:
+            if self._timer.when() <= deadline:
+                return  # it fires early, finds nothing due, and is set anew
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._tick) if deadline < inf and self._transport else None
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.apply(self.agent.tick(self._loop.time()))
+
+
+def _ticket(message: Message | None) -> LegTicket | None:
+    """The edge's word for a leg; None when there is none or it cannot be read: such a leg proves nothing."""
+    header = message.headers.get(legs.HEADER) if message else ""
+    if not header:
+        return None
+    try:
+        return legs.parse_leg(header)
+    except ProtocolError:
+        log.warning("a leg ticket could not be read")
+        return None
