@@ -134,8 +134,8 @@ class EdgeRpc:
             # An abstract name, so that Kamailio's user needs no rights in any folder of ours. Being connected, the
             # socket takes answers from Kamailio's alone (unix(7)), whoever learns its name.
             client.bind(f"\0quietline-edge-rpc-{os.getpid()}-{secrets.token_hex(8)}")
-            client.connect(str(self._path))
             self._socket = client
+            client.connect(str(self._path))
         return self._socket
 
     async def _absent_is_fine(self, method: str, *params: str) -> Any:

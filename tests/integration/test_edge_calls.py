@@ -1,0 +1,354 @@
+"""The edge with a real Kamailio: a call in, a call to an agent, what is signed, what is hidden, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from quietline.legs import HEADER, LegTicket, verify_leg
+from quietline.sealed import SIGNALLING, Ticket
+from quietline.testing.edge_kit import (
+    PLAIN_SDP,
+    SDP,
+    Message,
+    Peer,
+    RealEdge,
+    Request,
+    answer,
+    ha1,
+    real_edge,
+    sign_in,
+)
+
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
+SEEN = Ticket(who="test", why="test", entry=SIGNALLING)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealEdge]:
+    async with real_edge(Path(tmp_path_factory.mktemp("edge")), requests_per_source=100_000) as edge:
+        await edge.rpc.put_credential("ag_ring", ha1("ag_ring", "secret"))
+        yield edge
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def edge(running: RealEdge) -> RealEdge:
+    """The edge as every test finds it: nothing left in the controller's inbox, its answer 200."""
+    controller = running.controller
+    await asyncio.sleep(0)
+    while not controller.inbox.empty():
+        controller.inbox.get_nowait()
+    controller.code, controller.extra, controller.body = 200, "", SDP
+    return running
+
+
+async def call(peer: Peer, request: Request) -> Message:
+    await peer.send(request.text(peer))
+    return await peer.final()
+
+
+async def hang_up(peer: Peer, request: Request, answered: Message) -> None:
+    await peer.send(request.within(answered, "ACK", request.cseq).text(peer))
+    await peer.send(request.within(answered, "BYE").text(peer))
+    assert (await peer.final()).code == 200
+
+
+def ticket_of(edge: RealEdge, message: Message) -> LegTicket:
+    assert len(message.all(HEADER)) == 1
+    return verify_leg(message.get(HEADER), edge.leg_key)
+
+
+async def ticket_for(edge: RealEdge, peer: Peer, request: Request) -> LegTicket:
+    """The ticket that reached the controller for this call, which is then ended."""
+    answered = await call(peer, request)
+    assert answered.code == 200, answered.start
+    arrived = await edge.controller.request("INVITE")
+    await hang_up(peer, request, answered)
+    return ticket_of(edge, arrived)
+
+
+# ---- a call in ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_caller_reaches_the_controller_with_one_signed_ticket(edge: RealEdge) -> None:
+    phone, request = await edge.phone(), Request(body=SDP)
+    answered = await call(phone, request)
+    arrived = await edge.controller.request("INVITE")
+    ticket = ticket_of(edge, arrived)
+    assert (ticket.kind, ticket.trunk, ticket.grade, ticket.private) == ("caller", "", "tls-srtp", False)
+    assert ticket.caller.open(SEEN) == "+442079460001"
+    assert ticket.dialled == "+442079460100"
+    assert (ticket.call_id, ticket.from_tag) == (request.call_id, request.from_tag)
+    assert await edge.rpc.leg_alive(ticket)  # answered, although the ticket has no to-tag
+    await hang_up(phone, request, answered)
+    assert not await edge.rpc.leg_alive(ticket)
+
+
+async def test_a_leg_is_alive_while_it_rings_and_not_after_cancel(edge: RealEdge) -> None:
+    edge.controller.code = 0
+    phone, request = await edge.phone(), Request(body=SDP)
+    await phone.send(request.text(phone))
+    arrived = await edge.controller.request("INVITE")
+    await edge.controller.send(answer(arrived, 180, to_tag="early"))
+    assert await phone.receive()
+    ticket = ticket_of(edge, arrived)
+    assert await edge.rpc.leg_alive(ticket)
+    branch = re.search(r"branch=([^;]+)", request.text(phone))
+    assert branch
+    await edge.controller.send(answer(arrived, 486, to_tag="early"))
+    assert (await phone.final()).code == 486
+    assert not await edge.rpc.leg_alive(ticket)
+
+
+async def test_a_leg_nobody_made_is_not_alive(edge: RealEdge) -> None:
+    phone = await edge.phone()
+    ticket = await ticket_for(edge, phone, Request(body=SDP))
+    assert not await edge.rpc.leg_alive(replace(ticket, call_id="invented"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-QL-Leg: v1;kind=caller;at=1;ci=a;ft=b;mac=" + "0" * 64,
+        "x-ql-else: canary-number",
+        "P-Asserted-Identity: <sip:+442079460999@x.example>",
+        "Remote-Party-ID: <sip:+442079460999@x.example>",
+        "Subject: canary-number",
+        "Organization: canary-number",
+        "Call-Info: <https://canary-number.example>",
+        "User-Agent: canary-number",
+        "Proxy-Authorization: canary-number",
+        "Authorization: canary-number",
+        "X-Anything: canary-number",
+        "History-Info: <sip:canary-number@x.example>",
+    ],
+)
+async def test_a_callers_own_headers_stop_at_the_edge(edge: RealEdge, header: str) -> None:
+    phone = await edge.phone("127.0.0.17") if "Asserted" in header else await edge.phone()
+    request = Request(body=SDP, extra=header + "\r\n")
+    answered = await call(phone, request)
+    arrived = await edge.controller.request("INVITE")
+    await hang_up(phone, request, answered)
+    name, _, value = header.partition(": ")
+    rest = [line for line in arrived.headers if line[0] != HEADER]
+    assert name.lower() not in [key for key, _ in rest]
+    assert value not in " ".join(text for _, text in rest)
+    assert ticket_of(edge, arrived)
+
+
+async def test_the_far_side_sees_nothing_of_the_controller(edge: RealEdge) -> None:
+    edge.controller.extra = "Server: controller-1\r\nX-QL-Leg: inner\r\nX-QL-Call: 7\r\nP-Asserted-Identity: <sip:a@b>\r\n"
+    phone, request = await edge.phone(), Request(body=SDP)
+    answered = await call(phone, request)
+    await hang_up(phone, request, answered)
+    for secret in (f":{edge.config.controller.sip_port}", "X-QL", "Server", "Asserted", "ctl@"):
+        assert secret.lower() not in answered.raw.lower()
+
+
+async def test_a_second_topoh_cookie_is_refused(edge: RealEdge) -> None:
+    phone = await edge.phone()
+    assert (await call(phone, Request(body=SDP, extra="TH: xxx\r\n"))).code == 400
+
+
+# ---- what is signed: the number claimed -------------------------------------------------------------------------------
+
+CLAIMS = [
+    ("<sip:+442079460001@x.example>", "", "+442079460001", False),
+    ("<sip:+442079460001@x.example>", "P-Asserted-Identity: <sip:+442079460002@x.example>", "+442079460002", False),
+    ("<sip:a@x.example>", 'P-Asserted-Identity: "A" <sip:02079460002@x>, <tel:+442079460003>', "+442079460003", False),
+    (
+        "<sip:a@x.example>",
+        'P-Asserted-Identity: "tel:+441" <sip:+442079460002@x>\r\nP-Asserted-Identity: <tel:+44-20-7946-0003;ext=1>',
+        "+44-20-7946-0003",
+        False,
+    ),
+    ("<sip:a@x.example>", 'P-Asserted-Identity: "tel:+441 \\" tel:5" <sip:+442079460002@x>', "+442079460002", False),
+    ("<sip:a@x.example>", "P-Asserted-Identity: sip:+442079460002;npdi@x", "+442079460002", False),
+    ("<tel:+442079460004>", "", "+442079460004", False),
+    ("<sip:%2B442079460005@x.example>", "", "+442079460005", False),
+    ("<sip:(0)2079460005@x.example>", "", "(0)2079460005", False),
+    ("<sip:a%3Bkind%3Dagent%25@x.example>", "", "a;kind=agent%", False),
+    ("<sip:+442079460001;npdi=yes@x.example>", "", "+442079460001", False),
+    ('"Anonymous" <sip:anonymous@anonymous.invalid>', "", "", True),
+    ("<sip:anonymous@anonymous.invalid>", "P-Asserted-Identity: <sip:+442079460002@x>\r\nPrivacy: id", "", True),
+    ("<sip:anonymous@anonymous.invalid>", "P-Asserted-Identity: <sip:+442079460002@x>", "", True),
+    ("<sip:Restricted@x.example>", "", "", True),
+    ("<sip:+442079460001@x.example>", "Privacy: header;id", "", True),
+    ("<sip:+442079460001@x.example>", "Privacy: User", "", True),
+    ("<sip:+442079460001@x.example>", "Privacy: none", "+442079460001", False),
+    ("<sip:+442079460001@x.example>", "Remote-Party-ID: <sip:1@x>;privacy=full", "", True),
+    ("<sip:x.example>", "", "", False),
+    ("<sip:" + "1" * 65 + "@x.example>", "", "", False),
+]
+
+
+@pytest.mark.parametrize(("caller", "extra", "claimed", "private"), CLAIMS)
+async def test_the_claimed_number_of_a_named_trunk(
+    edge: RealEdge, caller: str, extra: str, claimed: str, private: bool
+) -> None:
+    phone = await edge.phone("127.0.0.17")
+    request = Request(body=SDP, caller=caller, to="<sip:+442079460100@x>", extra=extra + "\r\n" if extra else "")
+    ticket = await ticket_for(edge, phone, request)
+    assert ticket.trunk == "by-address"
+    assert (ticket.caller.open(SEEN), ticket.private) == (claimed, private)
+
+
+@pytest.mark.parametrize(
+    ("source", "uri", "to", "extra", "dialled"),
+    [
+        ("127.0.0.1", "sip:+442079460100@x", "<sip:+442079460101@x>", "", "+442079460100"),
+        ("127.0.0.1", "tel:+442079460100", "", "", "+442079460100"),
+        ("127.0.0.17", "sip:+442079460100@x", "<sip:+442079460101@x>", "", "+442079460101"),
+        ("127.0.0.32", "sip:+442079460100@x", "", "Diversion: <sip:+442079460102@x>;reason=no-answer\r\n", "+442079460102"),
+        ("127.0.0.32", "sip:+442079460100@x", "", "", "+442079460100"),
+    ],
+)
+async def test_the_dialled_number_comes_from_where_the_trunk_says(
+    edge: RealEdge, source: str, uri: str, to: str, extra: str, dialled: str
+) -> None:
+    phone = await edge.phone(source)
+    assert (await ticket_for(edge, phone, Request(uri=uri, to=to, extra=extra, body=SDP))).dialled == dialled
+
+
+# ---- encryption policy ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PLAIN_SDP,
+        "",
+        SDP + "m=audio 4002 RTP/AVP 0\r\n",
+        PLAIN_SDP + "m=audio 4002 RTP/SAVP 0\r\n",
+        SDP + "m=message 7654 TCP/MSRP *\r\n",
+        SDP.replace("RTP/SAVP", "udp"),
+        SDP.replace("m=audio", "m=image").replace("RTP/SAVP", "udptl"),
+        PLAIN_SDP + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40 + "\r\n",
+        PLAIN_SDP.replace("\r\n", "\n"),
+    ],
+)
+async def test_what_is_not_encrypted_is_refused(edge: RealEdge, body: str) -> None:
+    phone = await edge.phone()
+    assert (await call(phone, Request(body=body))).code == 488
+
+
+@pytest.mark.parametrize("profile", ["RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"])
+async def test_every_srtp_profile_is_let_in(edge: RealEdge, profile: str) -> None:
+    phone = await edge.phone()
+    assert (await ticket_for(edge, phone, Request(body=SDP.replace("RTP/SAVP", profile)))).grade == "tls-srtp"
+
+
+async def test_cleartext_is_for_the_trunk_named_so_alone(edge: RealEdge) -> None:
+    named, other = await edge.cleartext(), await edge.cleartext("127.0.0.10")
+    assert (await call(other, Request(body=PLAIN_SDP))).code == 403
+    assert (await call(other, Request("OPTIONS"))).code == 403
+    ticket = await ticket_for(edge, named, Request(body=PLAIN_SDP))
+    assert (ticket.trunk, ticket.grade) == ("clear", "cleartext")
+    assert (await call(named, Request(body=""))).code == 488
+
+
+async def test_an_encrypted_call_cannot_turn_plain_later(edge: RealEdge) -> None:
+    phone, request = await edge.phone(), Request(body=SDP)
+    answered = await call(phone, request)
+    await phone.send(request.within(answered, "ACK", 1).text(phone))
+    for number, method, body, code in (
+        (2, "INVITE", PLAIN_SDP, 488),
+        (3, "UPDATE", PLAIN_SDP, 488),
+        (4, "INVITE", "", 488),
+        (5, "UPDATE", "", 200),
+        (6, "INVITE", SDP, 200),
+    ):
+        assert (await call(phone, request.within(answered, method, number, body))).code == code
+    await hang_up(phone, replace(request, cseq=6), answered)
+
+
+# ---- ringing an agent ---------------------------------------------------------------------------------------------------
+
+
+def offer_to(agent: str = "ag_ring") -> Request:
+    hidden = "Subject: canary\r\nUser-Agent: canary\r\nX-QL-Leg: canary\r\nP-Asserted-Identity: <sip:canary@x>\r\n"
+    masked = '"Caller 4821" <sip:anonymous@anonymous.invalid>'
+    return Request(uri=f"sip:{agent}@quietline.local", caller=masked, body=SDP, extra=hidden, contact_user="ctl")
+
+
+async def ring(edge: RealEdge, peer: Peer, request: Request) -> Message:
+    await edge.controller.send(request.text(edge.controller))
+    return await peer.request("INVITE")
+
+
+@pytest.mark.parametrize("kind", ["browser", "phone"])
+async def test_an_agent_is_rung_masked_and_the_answer_is_signed(edge: RealEdge, kind: str) -> None:
+    agent = await (edge.browser() if kind == "browser" else edge.phone())
+    assert [m.code for m in await sign_in(agent, "ag_ring", "secret")] == [401, 200]
+    request = offer_to()
+    offered = await ring(edge, agent, request)
+    for secret in ("canary", f":{edge.config.controller.sip_port}", "ctl@", request.call_id):
+        assert secret not in offered.raw
+    contact = f"Contact: <sip:ag_ring@{agent.host};transport=ws>\r\nX-QL-Leg: forged\r\nUser-Agent: JsSIP\r\n"
+    await agent.send(answer(offered, 200, extra=contact, body=SDP))
+    answered = await edge.controller.final()
+    ticket = ticket_of(edge, answered)
+    assert (ticket.kind, ticket.agent, ticket.call_id) == ("agent", "ag_ring", request.call_id)
+    assert (ticket.from_tag, ticket.to_tag) == (request.from_tag, answered.tag("to"))
+    assert await edge.rpc.leg_alive(ticket)
+    assert "jssip" not in answered.raw.lower()
+    await edge.controller.send(request.within(answered, "ACK", 1).text(edge.controller))
+    assert (await agent.request("ACK")).get("call-id") == offered.get("call-id")
+    await edge.controller.send(request.within(answered, "BYE").text(edge.controller))
+    await agent.send(answer(await agent.request("BYE"), 200))
+    assert (await edge.controller.final()).code == 200
+    assert not await edge.rpc.leg_alive(ticket)
+
+
+async def test_an_agents_in_dialog_requests_reach_the_controller(edge: RealEdge) -> None:
+    agent = await edge.browser()
+    await sign_in(agent, "ag_ring", "secret")
+    offered = await ring(edge, agent, offer_to())
+    ours = answer(offered, 200, extra=f"Contact: <sip:ag_ring@{agent.host};transport=ws>\r\n", body=SDP, to_tag="mine")
+    await agent.send(ours)
+    await edge.controller.final()
+    back = Request(call_id=offered.get("call-id"), from_tag="mine", to_tag=offered.tag("from"))
+    target = re.search(r"<([^>]+)>", offered.get("contact"))
+    assert target
+    routes = [part.strip() for line in offered.all("record-route") for part in line.split(",")]
+    hold = replace(back, method="INVITE", uri=target.group(1), to="<sip:anonymous@anonymous.invalid>", routes=routes)
+    assert (await call(agent, replace(hold, body=SDP))).code == 200
+    assert (await call(agent, replace(hold, method="BYE", cseq=2))).code == 200
+    assert await edge.controller.request("BYE")
+
+
+async def test_a_phone_that_diverts_is_a_decline_and_its_target_stays_hidden(edge: RealEdge) -> None:
+    agent = await edge.browser()
+    await sign_in(agent, "ag_ring", "secret")
+    offered = await ring(edge, agent, offer_to())
+    await agent.send(answer(offered, 302, extra="Contact: <sip:elsewhere@127.0.0.1:9>\r\n"))
+    declined = await edge.controller.final()
+    assert declined.code == 480
+    assert "elsewhere" not in declined.raw
+
+
+@pytest.mark.parametrize("code", [486, 603, 480])
+async def test_a_decline_passes(edge: RealEdge, code: int) -> None:
+    agent = await edge.browser()
+    await sign_in(agent, "ag_ring", "secret")
+    offered = await ring(edge, agent, offer_to())
+    await agent.send(answer(offered, code, extra="Reason: x\r\nServer: y\r\n"))
+    assert (await edge.controller.final()).code == code
+
+
+async def test_only_a_signed_in_agent_is_rung(edge: RealEdge) -> None:
+    await edge.controller.send(offer_to("ag_nobody").text(edge.controller))
+    assert (await edge.controller.final()).code == 480
+
+
+async def test_nobody_but_the_controller_may_use_its_listener(edge: RealEdge) -> None:
+    stranger = await edge.cleartext("127.0.0.1")
+    stranger.target = ("127.0.0.1", edge.config.edge.internal_port)
+    await stranger.send(offer_to().text(stranger))
+    assert await stranger.nothing()
