@@ -1,0 +1,126 @@
+// The left of the desk: what the agent's phone is doing, and the few things to do about it.
+import { h, svg } from "./dom.js";
+import { icon } from "./icons.js";
+import { mode } from "./state.js";
+import { AWAY, CLASSES } from "./words.js";
+
+const KEY = "kbd";
+const RING = 2 * Math.PI * 54;
+
+/** What the drawing depends on; nothing else makes it new. */
+export function stageKey(state) {
+  const { view, phone, wish, microphone, problem, controller, leader } = state;
+  const ofCall = [view?.call, view?.alias, view?.queue, view?.deadline];
+  return [mode(state), view?.state, view?.since, view?.reason, view?.lapsed, ofCall, phone, wish, microphone, problem, controller, leader];
+}
+
+export function stage(state, act) {
+  switch (mode(state)) {
+    case "ringing":
+      return ringing(state, act);
+    case "talking":
+      return talking(state, act);
+    case "wrap-up":
+      return wrapUp(state, act);
+    default:
+      return idle(state, act);
+  }
+}
+
+function idle(state, act) {
+  const ready = state.view?.state === "ready";
+  return h("div", { class: "idle", "data-ready": String(ready) },
+    h("div", { class: "halo", "aria-hidden": "true" }, h("span"), icon(ready ? "sound" : "phone", "huge")),
+    h("h1", { class: "display" }, ready ? "Ready" : "Away"),
+    h("p", { class: "lead" }, ready ? "The next caller is yours. Keep this page open." : awayText(state)),
+    h("div", { class: "actions center" }, readyButton(state, ready, act)),
+    state.problem ? h("p", { class: "form-said", role: "alert" }, state.problem) : "",
+    checks(state),
+    lapsed(state.view));
+}
+
+function awayText({ view }) {
+  return AWAY[view?.reason] ?? "No calls are offered to you.";
+}
+
+function readyButton(state, ready, act) {
+  if (ready) {
+    return h("button", { class: "button large", "data-focus": "presence", onclick: act.away }, icon("pause"), "Go away");
+  }
+  const checking = state.wish === "ready";
+  const props = { class: "button large primary", "data-focus": "presence", onclick: act.ready, "aria-disabled": checking ? "true" : null };
+  return h("button", props, icon("check"), checking ? "Checking your phone…" : "Go ready");
+}
+
+function checks({ microphone, phone, leader }) {
+  const mic = { unknown: ["idle", "Checked when you go ready"], ok: ["ok", microphone.label || "Works"] }[microphone.status];
+  const line = { ready: ["ok", leader ? "Registered in this tab" : "Registered in another tab"], refused: ["bad", "Refused. Trying again"],
+    lost: ["bad", "Reconnecting"], connecting: ["idle", "Connecting"], off: ["idle", "Not connected"] }[phone.status];
+  return h("dl", { class: "checks" },
+    check("mic", "Microphone", mic ?? ["bad", microphone.status]),
+    check("phone", "Phone", line),
+    check("lock", "Audio", ["ok", "Encrypted end to relay"]));
+}
+
+function check(name, label, [kind, text]) {
+  return h("div", { class: "check", "data-kind": kind }, icon(name), h("dt", {}, label), h("dd", {}, text));
+}
+
+function lapsed(view) {
+  if (!view?.lapsed?.length) return "";
+  const classes = view.lapsed.map((each) => CLASSES[each] ?? each).join(", ");
+  return h("p", { class: "hint" }, icon("alert"), `Your certificate for ${classes} has lapsed, so such calls are not offered. Ask your supervisor for the course.`);
+}
+
+function ringing({ view, phone }, act) {
+  return h("div", { class: "ringing", role: "group", "aria-label": "Incoming call" },
+    h("div", { class: "countdown" }, ring(view), h("span", { class: "countdown-text", "data-left": String(view.deadline) })),
+    h("p", { class: "overline" }, view.queue),
+    h("h1", { class: "display" }, view.alias),
+    h("div", { class: "actions center" },
+      h("button", { class: "button large primary", "data-focus": "answer", id: "answer", onclick: act.answer }, icon("phone"), "Answer", h(KEY, {}, "Enter")),
+      h("button", { class: "button large", "data-focus": "decline", onclick: act.decline }, "Decline", h(KEY, {}, "Esc"))),
+    h("p", { class: "hint" }, phone.offer || phone.talking ? "The order appears when you answer." : "Your phone is being rung…"));
+}
+
+function ring(view) {
+  const circle = (name) => svg("circle", { cx: "60", cy: "60", r: "54", class: name });
+  const arc = circle("arc");
+  arc.setAttribute("stroke-dasharray", String(RING));
+  arc.dataset.arc = `${view.since} ${view.deadline}`;
+  return svg("svg", { viewBox: "0 0 120 120", class: "ring", "aria-hidden": "true" }, circle("track"), arc);
+}
+
+/** Called by the ticker: how much of the ring is left. */
+export function drawArc(arc, now) {
+  const [since, deadline] = arc.dataset.arc.split(" ").map(Number);
+  const left = Math.min(1, Math.max(0, (deadline - now) / Math.max(1, deadline - since)));
+  arc.setAttribute("stroke-dashoffset", String(RING * (1 - left)));
+}
+
+function caller(view, what, more) {
+  return h("div", { class: "caller" }, h("p", { class: "overline" }, what), h("h1", { class: "alias" }, view.alias), h("p", { class: "queue" }, view.queue), more);
+}
+
+function talking({ view, phone }, act) {
+  const note = phone.held ? "On hold. The caller hears music." : phone.muted ? "You are muted." : phone.talking ? "Connected, encrypted." : "Connecting the audio…";
+  return h("div", { class: "talking" },
+    caller(view, "On a call", h("p", { class: "timer", "data-since": String(view.since), role: "timer" })),
+    h("p", { class: "line-note", "data-held": String(phone.held || phone.muted) }, icon(phone.held ? "pause" : "lock"), note),
+    h("div", { class: "controls" },
+      toggle("mute", phone.muted ? "muted" : "mic", phone.muted ? "Unmute" : "Mute", phone.muted, "Alt M", () => act.mute(!phone.muted)),
+      toggle("hold", phone.held ? "play" : "pause", phone.held ? "Resume" : "Hold", phone.held, "Alt H", () => act.hold(!phone.held)),
+      h("button", { class: "control danger", "data-focus": "hang-up", onclick: act.hangUp }, icon("end"), h("span", {}, "Hang up"), h(KEY, {}, "Alt X"))));
+}
+
+function toggle(name, picture, label, pressed, key, onclick) {
+  return h("button", { class: "control", "data-focus": name, "aria-pressed": String(pressed), onclick }, icon(picture), h("span", {}, label), h(KEY, {}, key));
+}
+
+function wrapUp({ view }, act) {
+  return h("div", { class: "talking" },
+    caller(view, "Wrap-up", h("p", { class: "timer", "data-left": String(view.deadline), role: "timer" })),
+    h("p", { class: "line-note" }, icon("lock"), "The customer's details are closed."),
+    h("button", { class: "button large primary wide", "data-focus": "done", id: "done", onclick: act.done }, icon("check"), "Done"),
+    h("p", { class: "hint" }, "You are ready again when the time is up."));
+}
