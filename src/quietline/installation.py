@@ -54,17 +54,27 @@ def parts(config: Config, keys: BootKeys, passphrase: str) -> tuple[Part, ...]:
     users, path = config.users, str(config.paths.run / "quietline.toml")
     unseal = {"passphrase": passphrase} if passphrase else {}
     return (
-        Part("vault", _python("vault", path), users.vault, secrets={"leg_key": keys.leg.hex(), **unseal}),
+        Part(
+            "vault",
+            _python("quietline.vault.process", path),
+            users.vault,
+            secrets={"leg_key": keys.leg.hex(), **unseal},
+        ),
         Part("relay", tuple(command_line(config.relay)), users.relay),
         Part("edge", tuple(edge_command(config)), users.edge),
-        Part("controller", _python("controller", path), users.controller, secrets={"journal_key": keys.journal.hex()}),
-        Part("web", _python("web", path), users.web),
+        Part(
+            "controller",
+            _python("quietline.wiring", path),
+            users.controller,
+            secrets={"journal_key": keys.journal.hex()},
+        ),
+        Part("web", _python("quietline.web.process", "--config", path), users.web),
     )
 
 
-def _python(process: str, config: str) -> tuple[str, ...]:
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
     """Isolated (-I): no environment variable or folder of a user's decides what is imported."""
-    return (sys.executable, "-I", "-X", "faulthandler", "-m", "quietline.wiring", process, config)
+    return (sys.executable, "-I", "-X", "faulthandler", "-m", module, *arguments)
 
 
 def _folder(path: Path, user: str, mode: int) -> None:

@@ -1,6 +1,6 @@
-"""The composition root: the only module that joins ports to adapters, one function a process.
+"""The controller's composition root; the vault's and the desk's are `vault/process.py` and `web/process.py`.
 
-The supervisor starts `python -m quietline.wiring PROCESS CONFIG`; secrets come as one JSON line on standard input.
+The supervisor starts `python -m quietline.wiring CONFIG`; secrets come as one JSON line on standard input.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import pwd
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 
 import uvloop
@@ -29,7 +29,7 @@ from quietline.live.recorder import VaultRecorder
 from quietline.routing.match import Limits
 from quietline.telephony import prompts
 from quietline.telephony.endpoint import SipEndpoint
-from quietline.telephony.media import RtpengineRelay
+from quietline.telephony.rtpengine import RtpengineRelay
 from quietline.vault.client import CallVaultClient
 from quietline.wire import WireServer
 
@@ -66,27 +66,6 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
         journal.close()
 
 
-async def run_vault(config: Config, secrets: Secrets) -> None:
-    """The vault. Secrets: `leg_key` in hex; `passphrase` where it is to unseal itself."""
-    from quietline.vault.process import run_vault as run
-
-    await run(config, bytes.fromhex(secrets["leg_key"]), secrets.get("passphrase", "").encode())
-
-
-async def run_web(config: Config, secrets: Secrets) -> None:
-    """The desk. No secrets."""
-    from quietline.web.process import run_web as run
-
-    await run(config)
-
-
-PROCESSES: dict[str, Callable[[Config, Secrets], Awaitable[None]]] = {
-    "vault": run_vault,
-    "controller": run_controller,
-    "web": run_web,
-}
-
-
 def _ids(user: str) -> frozenset[int]:
     return frozenset({pwd.getpwnam(user).pw_uid}) if user else frozenset()
 
@@ -103,17 +82,14 @@ async def _until_told(work: Awaitable[None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Start one process; the exit code is 2 for a wrong call or configuration."""
-    try:
-        name, path = arguments
-        process = PROCESSES[name]
-    except (ValueError, KeyError):
-        sys.stderr.write(f"usage: python -m quietline.wiring {{{'|'.join(PROCESSES)}}} CONFIG\n")
+    """Start the controller; the exit code is 2 for a wrong call or configuration."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m quietline.wiring CONFIG\n")
         return 2
-    logs.configure(name)
+    logs.configure("controller")
     secrets = json.loads(sys.stdin.readline() or "{}")
     try:
-        uvloop.run(_until_told(process(load(Path(path)), secrets)))
+        uvloop.run(_until_told(run_controller(load(Path(arguments[0])), secrets)))
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2

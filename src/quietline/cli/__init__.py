@@ -9,7 +9,7 @@ import typer
 
 from quietline.errors import QuietlineError
 
-COMMANDS = ("run", "up", "down", "status", "doctor", "config", "vault", "staff", "phone", "ledger", "demo")
+COMMANDS = ("run", "down", "status", "doctor", "config", "vault", "staff", "phone")
 
 app = typer.Typer(
     name="quietline",

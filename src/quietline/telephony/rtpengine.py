@@ -36,16 +36,18 @@ def side(relay: config.Relay, wanted: str) -> str:
 
 
 def command_line(relay: config.Relay, program: str = "rtpengine") -> list[str]:
-    """Arguments that start the relay in the foreground, logging warnings only, to stderr.
+    """Arguments that start the relay in the foreground, logging to stderr.
 
-    Level 4 (warning): at 6 and above rtpengine logs SDP. `silent-timeout` and `offer-timeout` are an hour, for held and
-    ringing legs; the controller watches for dead peers itself.
+    Level 3 (errors): at 4 it logs callers' addresses and, for a command it refuses, the whole command with SDP and SRTP
+    keys in it; at 6, tags and events. `silent-timeout` and `offer-timeout` are an hour, for held and ringing legs; the
+    controller watches for dead peers itself. `tos` 184 is expedited forwarding (RFC 4594 §4.1).
     """
     return [
         program,
+        "--config-file=none",  # Debian's own file would open a CLI and an HTTP port beside ours
         "--foreground",
         "--log-stderr",
-        "--log-level=4",
+        "--log-level=3",
         "--table=-1",
         "--delete-delay=0",
         *(f"--interface={item}" for item in interfaces(relay)),
