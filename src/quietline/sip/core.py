@@ -152,8 +152,10 @@ class Core:
         """Respond without keeping state (RFC 3261 §8.2.7): the same request gets the same tag again."""
         if request.method == "ACK":
             return
-        tag = blake2s(f"{request.call_id}\0{request.branch}\0{request.cseq}".encode("utf-8", "surrogateescape"))
-        self.send(respond(request, status, tag.hexdigest()[:16], extra).encode(), source)
+        made = blake2s(f"{request.call_id}\0{request.branch}\0{request.cseq}".encode("utf-8", "surrogateescape"))
+        tagged = "tag=" in request.headers.get("to").lower()  # even where it could not be read
+        tag = "" if tagged else made.hexdigest()[:16]
+        self.send(respond(request, status, tag, extra).encode(), source)
 
     def forget_if_done(self, machine: Transaction) -> None:
         if not machine.done:

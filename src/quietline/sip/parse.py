@@ -87,6 +87,7 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Request | Response:
             raise _Fault(400, "no empty line after the headers")
         message.body = _body(message, body)
     except _Fault as fault:
+        message.headers = _first_of_each(message.headers)
         raise BadMessage(fault.status, fault.why, message if isinstance(message, Request) else None) from None
     return message
 
@@ -162,6 +163,17 @@ def _read_core(message: Request | Response) -> None:
     if isinstance(message, Request) and message.method != message.cseq_method:
         raise _Fault(400 if message.method in METHODS else 501, "the CSeq names another method")
     _check_numbers(fields)
+
+
+def _first_of_each(headers: Headers) -> Headers:
+    """What a refusal may echo: one of each single header."""
+    seen: set[str] = set()
+    kept = []
+    for name, value in headers:
+        if name not in seen:
+            kept.append((name, value))
+        seen |= {name} & _SINGLE
+    return Headers(kept)
 
 
 def _cseq(value: str) -> tuple[int, str]:
