@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import os
+from pathlib import Path
 from urllib.parse import quote
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from quietline.errors import EdgeUnavailable, TamperError, Unavailable
-from quietline.legs import LegTicket
-from quietline.sealed import Sealed, Ticket
+from quietline.errors import EdgeUnavailable, LedgerUnavailable, TamperError, Unavailable
+from quietline.ledger.ports import BodySealer, Entry, Field, Receipt
+from quietline.ledger.vocabulary import Kind
+from quietline.legs import LegTicket, parse_leg
+from quietline.sealed import SIGNALLING, Sealed, Ticket
 
 
 class MemoryKms:
@@ -56,13 +60,16 @@ class MemoryEdge:
         self.down = False
         self._life = 1
 
-    def sign(self, kind: str, *, up: bool = True, **fields: str) -> Sealed[str]:
-        """A ticket as the edge's header carries it (legs.py); `up` says whether its dialog lives."""
-        fields = {"ci": os.urandom(6).hex(), "ft": os.urandom(4).hex(), **fields}
-        if up:
-            self.up.add(fields["ci"])
+    def sign(self, kind: str, **given: str) -> Sealed[str]:
+        """A ticket as the edge's header carries it (legs.py), of a dialog that lives."""
+        fields = {"ci": os.urandom(6).hex(), "ft": os.urandom(4).hex(), **given}
+        self.up.add(fields["ci"])
         signed = f"v1;kind={kind};" + ";".join(f"{key}={quote(value, safe='')}" for key, value in fields.items())
         return Sealed(f"{signed};mac={hmac.new(self.leg_key, signed.encode(), hashlib.sha256).hexdigest()}")
+
+    def hang_up(self, header: Sealed[str]) -> None:
+        """The dialog of this ticket ends."""
+        self.up.discard(parse_leg(header.open(Ticket("edge", "end", SIGNALLING))).call_id)
 
     async def leg_alive(self, ticket: LegTicket) -> bool:
         self._check()
@@ -101,3 +108,47 @@ class MemoryCodeChannel:
         if self.fault:
             raise self.fault
         self.sent.append((to, text, ticket))
+
+
+class MemoryLedger:
+    """A `Ledger` in memory. `fault` is raised by appends while it is set; `stalled` holds them up while it is clear.
+
+    `sealer`, if given, seals every body, so that a missing or erased key is noticed.
+    """
+
+    def __init__(self, sealer: BodySealer | None = None) -> None:
+        self.entries: list[Entry] = []
+        self.fault: LedgerUnavailable | None = None
+        self.running = asyncio.Event()
+        self.running.set()
+        self._sealer = sealer
+
+    async def append(self, entry: Entry) -> Receipt:
+        await self.running.wait()
+        if self.fault:
+            raise self.fault
+        if self._sealer:
+            await asyncio.to_thread(self._sealer.seal_body, entry.subject, repr(entry.fields).encode())
+        return self._keep(entry)
+
+    def append_soon(self, entry: Entry) -> None:
+        self._keep(entry)
+
+    def state(self) -> str:
+        return "failing" if self.fault else "ok"
+
+    async def export(self, directory: Path) -> int:
+        (directory / "entries").write_text("\n".join(entry.kind for entry in self.entries))
+        return len(self.entries)
+
+    def kinds(self) -> list[str]:
+        return [entry.kind.value for entry in self.entries]
+
+    def of(self, kind: Kind) -> list[dict[str, Field]]:
+        """The fields of all entries of a kind, oldest first."""
+        return [dict(entry.fields or {}) for entry in self.entries if entry.kind is kind]
+
+    def _keep(self, entry: Entry) -> Receipt:
+        self.entries.append(entry)
+        index = len(self.entries) - 1
+        return Receipt(index, hashlib.sha256(str(index).encode()).hexdigest())

@@ -13,6 +13,8 @@ import sqlite3
 import struct
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 import phonenumbers
 
@@ -26,9 +28,20 @@ EMAIL = "contact.email"
 ORDER = "order.reference"
 LOGIN = "staff.login"
 CUSTOMER_KEY = "customer.key"  # the importing shop system's own key
-FIELDS = (PHONE, EMAIL, ORDER, LOGIN, CUSTOMER_KEY)
+ORDER_RECORD = "order.record"  # the order's own record, so that an import run again updates it
+FIELDS = (PHONE, EMAIL, ORDER, LOGIN, CUSTOMER_KEY, ORDER_RECORD)
 MAX_RAW = 64  # characters; E.164 has 15 digits, and what is much longer is no number
 WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "withheld", "invalid"})
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """This subject is found under this value, which `normalise` has passed."""
+
+    controller: str
+    subject: str
+    field: str
+    normalised: str = dataclass_field(repr=False)
 
 
 def normalise_phone(raw: str, country: str) -> str | None:
@@ -66,7 +79,7 @@ def normalise(field: str, value: str, country: str = "GB") -> str | None:
     text = unicodedata.normalize("NFKC", value).strip()
     if field in (EMAIL, LOGIN):
         return text.casefold() or None
-    if field == ORDER:
+    if field in (ORDER, ORDER_RECORD):
         return "".join(char for char in text.upper() if char.isalnum()) or None
     return text or None
 
@@ -97,14 +110,15 @@ class BlindIndex:
 
     def replace(self, controller: str, subject: str, values: Iterable[tuple[str, str]]) -> None:
         """Index the subject under these (field, normalised) pairs, and for these fields under no others. Durable."""
-        self.replace_many([(controller, subject, list(values))])
+        self.write([IndexRow(controller, subject, field, value) for field, value in values])
 
-    def replace_many(self, batch: Iterable[tuple[str, str, list[tuple[str, str]]]]) -> None:
-        """As `replace`, for many subjects in one transaction."""
-        rows = [self._row(controller, subject, pair) for controller, subject, pairs in batch for pair in pairs]
+    def write(self, replacing: Iterable[IndexRow], adding: Iterable[IndexRow] = ()) -> None:
+        """Many at once, in one transaction: `replacing` rows push out older ones of their subject and field."""
+        replaced = [self._row(row) for row in replacing]
+        rows = replaced + [self._row(row) for row in adding]
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(SQL["index_clear"], {(subject, field) for field, _, subject, _ in rows})
+            connection.executemany(SQL["index_clear"], {(subject, field) for field, _, subject, _ in replaced})
             connection.executemany(SQL["index_add"], rows)
 
         self._database.write(work)
@@ -114,10 +128,9 @@ class BlindIndex:
         self._database.write(lambda connection: connection.execute(SQL["index_erase"], (subject,)))
         self._database.scrub()
 
-    def _row(self, controller: str, subject: str, pair: tuple[str, str]) -> tuple[str, bytes, str, bytes]:
-        field, normalised = pair
-        token = self.token(controller, field, normalised)
-        return (field, token, subject, self._mac(field, token, subject))
+    def _row(self, row: IndexRow) -> tuple[str, bytes, str, bytes]:
+        token = self.token(row.controller, row.field, row.normalised)
+        return (row.field, token, row.subject, self._mac(row.field, token, row.subject))
 
     def _mac(self, field: str, token: bytes, subject: str) -> bytes:
         message = b"".join((_length(field.encode()), token, subject.encode()))

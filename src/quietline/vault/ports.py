@@ -95,12 +95,13 @@ class DeskVault(Protocol):
     async def card(self, token: str, grant: str) -> dict[str, object]:
         """The minimum, masked on the server, as the desk's page draws it:
 
-        {"assurance": 1, "known": true, "fields": [one for each field this customer has, in the order of `schema.FIELDS`:
+        {"assurance": 1, "known": true, "fields": [one for each field the customer has, as in `schema.FIELDS`:
             {"name": "order.reference", "label": "Order", "state": "shown", "value": "QL-20417"},
-            {"name": "contact.phone", "label": "Phone", "state": "refused", "reason": "assurance-too-low", "advice": "..."},
+            {"name": "contact.phone", "label": "Phone", "state": "refused", "reason": "assurance-too-low",
+             "advice": "Verify the caller first."},
             {"name": "delivery.address", "label": "Delivery address", "state": "masked"}]}
 
-        state: "shown" for the minimum alone, "masked" may be asked for, "refused" would be refused now (`access/reasons.py`).
+        state: "shown" for the minimum alone, "masked" may be asked for, "refused" would be refused now.
         An unknown or withheld caller gets `known: false` and no fields.
         """
 

@@ -26,12 +26,13 @@ CUSTOMER, ORDER, NOTE = "customer", "order", "note"
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """Fields to seal as one record of a customer. `kind` is "customer", "order" or "note"."""
+    """Fields to seal as one record of a customer. `kind`: "customer", "order", "note"; `record`: one to update."""
 
     controller: str
     customer: str
     kind: str
     fields: dict[str, Sealed[str]] = field(repr=False)
+    record: str = ""
 
 
 def new_token(prefix: str) -> str:
@@ -51,7 +52,7 @@ def owners_of(controller: str, customer: str) -> list[Owner]:
 
 def open_records_database(folder: Path) -> Database:
     """`records.db` below `folder`."""
-    return Database(folder / "records.db", ("records_0001.sql",))
+    return Database(folder / "records.db", ("records_0001.sql", "records_0002.sql"))
 
 
 class Records:
@@ -61,21 +62,25 @@ class Records:
         self._database = database
         self._keyring = keyring
 
-    def add(self, records: Sequence[NewRecord], ticket: Ticket) -> None:
-        """Seal and store, in one transaction; replaces an equal-kind "customer" record. Durable on return."""
+    def add(self, records: Sequence[NewRecord], ticket: Ticket) -> list[str]:
+        """Seal and store, in one transaction; the records' ids. A customer has one "customer" record, updated."""
         self._keyring.make(
             *(Owner(r.controller, r.customer, FIELDS[name].data_class) for r in records for name in r.fields)
         )
-        self._database.write(lambda connection: self._add_all(connection, records, ticket))
+        return self._database.write(lambda connection: [self._add(connection, each, ticket) for each in records])
 
-    def open(self, customer: str, name: str, ticket: Ticket) -> Sealed[str] | None:
-        """The latest value of a field, or None when the customer has none. Raises TamperError."""
+    def open(self, customer: str, name: str, ticket: Ticket, record: str = "") -> Sealed[str] | None:
+        """The value of a field in `record`, else in the customer's latest one; None where there is none.
+
+        Raises TamperError.
+        """
         if not isinstance(ticket, Ticket):
             raise TypeError("a stored value opens only with a Ticket")
         found = self._database.read(SQL["latest"], (customer, kind_of(name)))
         if not found:
             return None
-        record, controller = found[0]
+        latest, controller = found[0]
+        record = record or latest
         rows = self._database.read(SQL["field"], (record, name))
         return (
             self._unseal(Owner(controller, customer, FIELDS[name].data_class), record, name, rows[0]) if rows else None
@@ -102,11 +107,7 @@ class Records:
         self._database.write(lambda connection: connection.execute(SQL["erase"], (customer,)))
         self._database.scrub()
 
-    def _add_all(self, connection: sqlite3.Connection, records: Sequence[NewRecord], ticket: Ticket) -> None:
-        for record in records:
-            self._add(connection, record, ticket)
-
-    def _add(self, connection: sqlite3.Connection, new: NewRecord, ticket: Ticket) -> None:
+    def _add(self, connection: sqlite3.Connection, new: NewRecord, ticket: Ticket) -> str:
         record = self._record_for(connection, new)
         for name, value in new.fields.items():
             spec = FIELDS[name]
@@ -116,8 +117,11 @@ class Records:
             key = self._keyring.key(Owner(new.controller, new.customer, spec.data_class))
             sealed = key.seal(value.open(ticket).encode(), place)
             connection.execute(SQL["put_field"], (record, name, spec.data_class, revision, sealed))
+        return record
 
     def _record_for(self, connection: sqlite3.Connection, new: NewRecord) -> str:
+        if new.record:
+            return new.record
         if new.kind == CUSTOMER:
             found = connection.execute(SQL["latest"], (new.customer, CUSTOMER)).fetchone()
             if found:

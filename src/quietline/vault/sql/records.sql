@@ -25,3 +25,12 @@ DELETE FROM record WHERE customer = ?
 
 -- name: count
 SELECT count(DISTINCT customer) FROM record WHERE kind = 'customer'
+
+-- name: remember
+INSERT INTO remembered (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed
+
+-- name: remembered
+SELECT name, sealed FROM remembered WHERE name >= ? AND name < ? ORDER BY name
+
+-- name: forget
+DELETE FROM remembered WHERE name = ?

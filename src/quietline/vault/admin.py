@@ -1,0 +1,196 @@
+"""What root may ask, from the command line or the supervisor. A search by number is not among it.
+
+Everything that changes who may see what is in the ledger before it holds, and its row carries that entry's hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quietline.access.decide import Role
+from quietline.access.identity import Identity, NewStaff, Roll, new_agent_token
+from quietline.access.passwords import Passwords
+from quietline.access.sessions import Sessions
+from quietline.clock import Clock
+from quietline.config import Config
+from quietline.errors import ConfigError
+from quietline.ledger.vocabulary import Kind
+from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.vault.importing import Importer, read_batch
+from quietline.vault.journal import Journal
+from quietline.vault.phones import Phones
+from quietline.vault.ports import StaffMember
+from quietline.vault.schema import DataClass
+
+TICKET = Ticket("admin", "admin", SIGNALLING)
+TAKES_CALLS = frozenset({Role.AGENT, Role.SUPERVISOR})
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account as an administrator gives it. Times: UTC seconds, `ends` 0 for open-ended."""
+
+    login: Sealed[str]
+    name: Sealed[str]
+    password: Sealed[str]
+    role: str = "agent"
+    store: str = ""
+    skills: tuple[str, ...] = ()
+    starts: float = 0.0
+    ends: float = 0.0
+
+
+class Admin:
+    """Lives on the event loop; what blocks goes to threads."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        journal: Journal,
+        identity: Identity,
+        passwords: Passwords,
+        sessions: Sessions,
+        phones: Phones,
+        importer: Importer,
+        export: Callable[[Path], Awaitable[int]],
+    ) -> None:
+        self._clock, self._journal, self._identity, self._passwords = clock, journal, identity, passwords
+        self._sessions, self._phones, self._importer = sessions, phones, importer
+        self._export = export
+        self._stores = {store.id for store in config.stores}
+        self._controllers = {store.controller for store in config.stores}
+        self._alerted: set[str] = set()
+
+    # -- staff
+
+    async def staff_add(self, new: NewAccount) -> str:
+        """The new agent's token. Raises ConfigError for a taken login, an unknown role or store, a weak password."""
+        role = _role(new.role)
+        if new.store not in self._stores:
+            raise ConfigError(f"staff: store: one of {', '.join(sorted(self._stores)) or 'none configured'}")
+        password = await self._passwords.hash(new.password, TICKET)
+        agent = new_agent_token()
+        receipt = await self._journal.receipt(
+            Kind.STAFF_CHANGED, agent, agent=agent, change="added", role=role.value, store=new.store
+        )
+        row = NewStaff(new.login, new.name, password, role, new.store, new.skills, new.starts, new.ends)
+        return await asyncio.to_thread(self._identity.add, row, receipt.leaf, TICKET, agent)
+
+    async def staff_find(self, login: Sealed[str]) -> str:
+        """The token of this login. Raises ConfigError when nobody has it."""
+        token = await asyncio.to_thread(self._identity.login_token, login, TICKET)
+        row = await asyncio.to_thread(self._identity.by_login, token)
+        if row is None:
+            raise ConfigError("staff: nobody has this login")
+        return row.agent
+
+    async def set_password(self, agent: str, password: Sealed[str]) -> None:
+        """A new password; every session of the agent ends."""
+        await self._member(agent)
+        hashed = await self._passwords.hash(password, TICKET)
+        receipt = await self._journal.receipt(Kind.STAFF_CHANGED, agent, agent=agent, change="password")
+        await asyncio.to_thread(self._identity.set_password, agent, hashed, receipt.leaf)
+        await self._end_sessions(agent)
+
+    async def end_service(self, agent: str) -> None:
+        """The contract ends now: no sign-in, no calls, no phone; sessions end at once."""
+        member = await self._member(agent)
+        receipt = await self._journal.receipt(Kind.STAFF_CHANGED, agent, agent=agent, change="ended")
+        ends = self._clock.wall()
+        await asyncio.to_thread(self._identity.set_service, agent, min(member.starts, ends), ends, receipt.leaf)
+        await self._end_sessions(agent)
+        await self._phones.revoke(agent)
+
+    async def certify(self, agent: str, data_class: str, until: float) -> None:
+        """Give, renew or (until 0) take away a training certificate. `until`: UTC seconds."""
+        if data_class not in {each.value for each in DataClass}:
+            raise ConfigError(f"certificate: class: one of {', '.join(DataClass)}")
+        await self._member(agent)
+        receipt = await self._journal.receipt(
+            Kind.CERTIFICATE_SET, agent, agent=agent, data_class=data_class, until=until
+        )
+        await asyncio.to_thread(self._identity.set_certificate, agent, DataClass(data_class), until, receipt.leaf)
+
+    async def staff_list(self) -> list[dict[str, Any]]:
+        """Everybody, by token; names stay sealed."""
+        roll = await self._roll()
+        now = self._clock.wall()
+        return [
+            {
+                "agent": each.agent,
+                "role": each.role.value,
+                "store": each.store,
+                "skills": list(each.skills),
+                "in_service": each.in_service(now),
+                "certificates": each.certificates,
+                "signed_in": bool(self._sessions.of_agent(each.agent)),
+                "phone": self._phones.kind(each.agent),
+            }
+            for each in roll.members
+        ]
+
+    async def in_service(self) -> list[StaffMember]:
+        """For routing: who takes calls, with the certificates that the ledger vouches for."""
+        now = self._clock.wall()
+        members = (await self._roll()).members
+        return [
+            StaffMember(each.agent, each.skills, each.certificates, each.store)
+            for each in members
+            if each.in_service(now) and each.role in TAKES_CALLS
+        ]
+
+    async def _roll(self) -> Roll:
+        """The roll; each row that was changed behind our back is written down once."""
+        roll = await asyncio.to_thread(self._identity.roll)
+        for found in set(roll.tampered) - self._alerted:
+            self._alerted.add(found)
+            self._journal.soon(Kind.TAMPER_FOUND, part="staff")
+        return roll
+
+    async def _member(self, agent: str) -> Any:
+        return await asyncio.to_thread(self._identity.member, agent)
+
+    async def _end_sessions(self, agent: str) -> None:
+        ended = await asyncio.to_thread(self._sessions.revoke_agent, agent)
+        if ended:
+            self._journal.soon(Kind.SIGNED_OUT, agent, agent=agent, why="revoked", sessions=ended)
+        await self._phones.end_sessions(agent)
+
+    # -- phones
+
+    async def phone_issue(self, agent: str) -> dict[str, str]:
+        """A lasting credential for a hardware phone; the password is in this answer and nowhere else."""
+        await self._member(agent)
+        return await self._phones.issue(agent)
+
+    async def phone_revoke(self, agent: str) -> None:
+        await self._phones.revoke(agent)
+
+    # -- customers
+
+    async def import_customers(self, batch: Any) -> dict[str, int]:
+        """Seal and index a batch (importing.py): {"stored", "with_phone"}. Raises ConfigError and stores none of it."""
+        customers = read_batch(batch, self._controllers)
+        ticket = await self._journal.first(Kind.RECORDS_IMPORTED, "admin", "import", customers=len(customers))
+        with_phone = await asyncio.to_thread(self._importer.store, customers, ticket)
+        return {"stored": len(customers), "with_phone": with_phone}
+
+    # -- the ledger
+
+    async def ledger_export(self, directory: Path) -> int:
+        """Write the ledger's public form, which verifies offline; how many entries. Raises ConfigError, Unavailable."""
+        if not directory.is_absolute():
+            raise ConfigError("ledger export: give an absolute directory that the vault's user may write to")
+        return await self._export(directory)
+
+
+def _role(word: str) -> Role:
+    try:
+        return Role(word)
+    except ValueError:
+        raise ConfigError(f"staff: role: one of {', '.join(Role)}") from None

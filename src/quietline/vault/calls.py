@@ -1,0 +1,232 @@
+"""What the controller may ask: recognise a caller, connect an agent, step up, hang up. See `ports.CallVault`.
+
+The controller is not believed: legs come with the edge's signature, and the edge is asked whether they live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+
+import structlog
+
+from quietline.access.assurance import Evidence, Factor, evidence_of, may_match, score
+from quietline.access.codes import Codes
+from quietline.access.grants import CallerLeg, Grants
+from quietline.access.reasons import Why, denied
+from quietline.clock import Clock
+from quietline.config import Config
+from quietline.errors import Denied, TamperError, Unavailable
+from quietline.ledger.vocabulary import Kind
+from quietline.legs import LegTicket
+from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
+from quietline.vault.journal import Journal
+from quietline.vault.leg_book import KnownLeg, LegBook
+from quietline.vault.pace import paced
+from quietline.vault.ports import CallEvent, CodeChannel, Match
+from quietline.vault.records import Records
+
+log = structlog.get_logger()
+
+MATCH_SECONDS = 0.010  # floor of every match; the work takes about 1 ms
+CODE_FLOOR_SECONDS = 0.050  # floor of every "send a code"; the gateway is spoken to afterwards, out of hearing
+CODE_TEXT = "Your code is {code}. Key it in on your phone. Quietline staff never ask you to read this aloud."
+NOBODY = "+999{:012d}"  # looked up where there is no number, so that the work is the same; no country has +999
+MAX_BATCH = 1_000  # events the controller may note at once
+WORD = re.compile(r"[A-Za-z0-9_.:/ -]{0,80}")
+MAX_EVENT_FIELDS = 16
+MAX_COUNT = 1e6  # a phone number does not pass for a count
+LIKE_A_NUMBER = 7  # digits in words without a letter; tokens have letters
+CONTROLLER_KINDS = frozenset(
+    {Kind.CALL_QUEUED, Kind.CALL_OFFERED, Kind.CALL_DECLINED, Kind.CALL_CONNECTED, Kind.CALL_ENDED, Kind.FAULT}
+)
+
+
+class Calls:
+    """Lives on the event loop; what blocks goes to threads. `background` takes work nobody waits for."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        journal: Journal,
+        legs: LegBook,
+        grants: Grants,
+        codes: Codes,
+        index: BlindIndex,
+        records: Records,
+        channel: CodeChannel | None,
+        background: asyncio.TaskGroup,
+    ) -> None:
+        self._clock, self._journal, self._legs, self._grants = clock, journal, legs, grants
+        self._codes, self._index, self._records, self._channel = codes, index, records, channel
+        self._background = background
+        self._countries = {trunk.name: trunk.country for trunk in config.trunks}
+        self._stores = {number: store for store in config.stores for number in store.numbers}
+
+    # -- the caller
+
+    def arrive(self, header: Sealed[str]) -> None:
+        """Queue CALL_ARRIVED. Raises Denied("leg-unknown")."""
+        ticket = self._check(header, "caller")
+        store = self._stores.get(ticket.dialled)
+        self._journal.soon(
+            Kind.CALL_ARRIVED,
+            leg=ticket.id,
+            trunk=ticket.trunk,
+            grade=ticket.grade,
+            withheld=ticket.private,
+            store=store.id if store else "",
+        )
+
+    async def match(self, header: Sealed[str]) -> Match:
+        """Who calls, in the same time whether known or not. Raises Denied("leg-unknown")."""
+        ticket = self._check(header, "caller")
+        async with paced(MATCH_SECONDS):
+            store = self._stores.get(ticket.dialled)
+            controller = store.controller if store else ""
+            customer = await self._find(controller, ticket)
+            level = score(evidence_of(ticket, bool(customer)))
+            leg = self._grants.leg_arrived(ticket.id, customer, level, self._clock.wall())
+            if self._legs.get(ticket.id) is None:
+                self._legs.add(ticket, controller, bool(customer))
+                self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
+            return Match(leg.id, "cm_" + secrets.token_hex(16) if leg.customer else "", leg.assurance)
+
+    async def _find(self, controller: str, ticket: LegTicket) -> str:
+        """The customer's token, "" for nobody. Always one HMAC and one query, also where nothing may match."""
+        number = self._number(ticket)
+        looked_up = number or NOBODY.format(secrets.randbelow(10**12))
+        try:
+            found = await asyncio.to_thread(self._index.find, controller, PHONE, looked_up)
+        except TamperError:
+            log.error("a blind-index row was changed behind our back")
+            self._journal.soon(Kind.TAMPER_FOUND, leg=ticket.id, part="blind_index")
+            return ""
+        return found if number else ""
+
+    def _number(self, ticket: LegTicket) -> str | None:
+        """E.164 by the trunk's country; None where it may not be looked up: withheld, or not on a named trunk."""
+        if ticket.trunk not in self._countries or not may_match(ticket):
+            return None
+        claimed = ticket.caller.open(Ticket("vault", "match", SIGNALLING))
+        return normalise_phone(claimed, self._countries[ticket.trunk])
+
+    def _check(self, header: Sealed[str], kind: str) -> LegTicket:
+        try:
+            return self._legs.check(header, kind, self._clock.wall())
+        except Denied as refusal:
+            self._journal.soon(Kind.LOOK_REFUSED, action="leg", why=refusal.reason)
+            raise
+
+    # -- the agent
+
+    async def connect(self, leg: str, agent_header: Sealed[str]) -> str:
+        """A grant for the agent who answered, once the edge says that both legs live.
+
+        Raises Denied("leg-unknown" | "call-ended" | "call-unconfirmed" | "not-your-call"), EdgeUnavailable.
+        """
+        ticket = self._check(agent_header, "agent")
+        try:
+            grant = await self._grant(leg, ticket)
+        except Denied as refusal:
+            self._journal.soon(Kind.LOOK_REFUSED, action="connect", leg=leg, agent=ticket.agent, why=refusal.reason)
+            raise
+        self._journal.soon(Kind.GRANT_OPENED, grant=grant, leg=leg, agent=ticket.agent)
+        return grant
+
+    async def _grant(self, leg: str, ticket: LegTicket) -> str:
+        self._grants.leg(leg)
+        for other in self._grants.of_agent(ticket.agent):
+            if other.agent_leg == ticket.id and other.caller_leg != leg:
+                raise denied(Why.NOT_YOUR_CALL)  # one agent's leg hears one caller
+        self._legs.add(ticket)
+        if not await self._legs.alive(leg, ticket.id):
+            self._legs.forget(ticket.id)
+            raise denied(Why.CALL_UNCONFIRMED)
+        return self._grants.connect(leg, ticket.id, ticket.agent, self._clock.wall()).id
+
+    def hang_up(self, leg: str) -> None:
+        """Close every grant of this leg, and forget its code."""
+        for grant in self._grants.hang_up(leg, self._clock.wall()):
+            self._journal.soon(Kind.GRANT_CLOSED, grant=grant.id, leg=grant.caller_leg, agent=grant.agent)
+        self._codes.forget(leg)
+
+    # -- step-up
+
+    async def send_code(self, leg: str) -> bool:
+        """Send a code to the contact on record; always True, in the same time, whether there is one or not.
+
+        Raises Denied("call-ended" | "code-sends-used-up"), LedgerUnavailable, EdgeUnavailable; Unavailable: no gateway.
+        """
+        if self._channel is None:
+            raise Unavailable("step-up: no code gateway is configured ([vault] code_gateway)")
+        async with paced(CODE_FLOOR_SECONDS):
+            caller = self._grants.leg(leg)
+            if not await self._legs.alive(leg):
+                raise denied(Why.CALL_UNCONFIRMED)
+            code = self._codes.issue(leg, self._clock.monotonic())
+            ticket = await self._journal.first(Kind.CODE_SENT, "vault", "code", caller.customer, leg=leg)
+            self._background.create_task(self._send(self._channel, caller, code, ticket))
+        return True
+
+    async def _send(self, channel: CodeChannel, caller: CallerLeg, code: Sealed[str], ticket: Ticket) -> None:
+        """Nobody waits for this; what fails is in the ledger, and the code runs out."""
+        if not caller.customer or caller.assurance < 1:
+            return
+        try:
+            to = await asyncio.to_thread(self._records.open, caller.customer, PHONE, ticket)
+            if to:
+                await channel.send(to, Sealed(CODE_TEXT.format(code=code.open(ticket))), ticket)
+        except (Unavailable, TamperError) as error:
+            log.error("a one-time code could not be sent", leg=caller.id, error=type(error).__name__)
+            self._journal.soon(Kind.FAULT, leg=caller.id, part="code_gateway")
+
+    async def check_code(self, leg: str, digits: Sealed[str]) -> int:
+        """The assurance after this try. Raises Denied: code-wrong, code-expired, code-used-up, call-ended."""
+        caller, known = self._grants.leg(leg), self._legs.get(leg)
+        try:
+            self._codes.check(leg, digits, self._clock.monotonic(), Ticket("vault", "code", SIGNALLING))
+        except Denied as refusal:
+            self._journal.soon(Kind.CODE_FAILED, caller.customer, leg=leg, why=refusal.reason)
+            raise
+        level = score(_evidence(known), {Factor.CODE_TO_PHONE})
+        await self._journal.first(Kind.CODE_PASSED, "vault", "code", caller.customer, leg=leg, assurance=level)
+        return self._grants.raise_assurance(leg, level).assurance
+
+    # -- the controller's own entries
+
+    def note_events(self, events: list[CallEvent]) -> None:
+        """Queue entries of the controller's. Raises Denied("event-refused") on what is not its to write."""
+        if len(events) > MAX_BATCH:
+            raise Denied("event-refused", f"at most {MAX_BATCH} events at once")
+        for event in events:
+            _check_event(event)
+        for event in events:
+            self._journal.write_soon(Kind(event.kind), {**event.fields, "leg": event.leg})
+
+
+def _evidence(known: KnownLeg | None) -> Evidence:
+    if known is None:
+        return Evidence(named_trunk=False, withheld=True, matched=False)
+    return Evidence(bool(known.ticket.trunk), known.withheld, known.matched)
+
+
+def _check_event(event: CallEvent) -> None:
+    """Only the controller's kinds, and only short words without a run of digits: no number gets into the ledger."""
+    if event.kind not in {kind.value for kind in CONTROLLER_KINDS}:
+        raise Denied("event-refused", "not a kind of entry that the controller may write")
+    if len(event.fields) > MAX_EVENT_FIELDS:
+        raise Denied("event-refused", f"at most {MAX_EVENT_FIELDS} fields")
+    for value in (event.leg, *event.fields, *event.fields.values()):
+        if not _is_word_or_count(value):
+            raise Denied("event-refused", "a field holds more than a word, a token or a number")
+
+
+def _is_word_or_count(value: object) -> bool:
+    if isinstance(value, str):
+        unlettered = "".join(part for part in value.split() if not any(char.isalpha() for char in part))
+        return bool(WORD.fullmatch(value)) and sum(char.isdigit() for char in unlettered) < LIKE_A_NUMBER
+    return isinstance(value, bool) or (isinstance(value, int | float) and -MAX_COUNT < value < MAX_COUNT)

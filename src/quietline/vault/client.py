@@ -1,0 +1,119 @@
+"""The vault from outside, over its socket: for the controller, the web process, and the command line.
+
+See `ports.py` for the contracts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from quietline.errors import Unavailable
+from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.vault.ports import CallEvent, Match, Session, StaffMember
+from quietline.wire import WireClient
+
+OPEN_SECONDS = 8.0  # longer than the vault waits for its ledger, so that its own refusal arrives
+ADMIN_SECONDS = 60.0  # argon2id, an import batch, an export
+_SEND = Ticket("client", "send", SIGNALLING)  # the value goes to the vault, which alone decides
+
+
+class CallVaultClient:
+    """The controller's side."""
+
+    def __init__(self, socket: Path) -> None:
+        self._wire = WireClient(socket, OPEN_SECONDS, Unavailable)
+
+    async def arrive(self, leg: Sealed[str]) -> None:
+        await self._wire.call("arrive", leg=leg.open(_SEND))
+
+    async def match(self, leg: Sealed[str]) -> Match:
+        return Match(**await self._wire.call("match", leg=leg.open(_SEND)))
+
+    async def connect(self, leg: str, agent_leg: Sealed[str]) -> str:
+        return str((await self._wire.call("connect", leg=leg, agent_leg=agent_leg.open(_SEND)))["grant"])
+
+    async def send_code(self, leg: str) -> bool:
+        return bool((await self._wire.call("send_code", leg=leg))["sent"])
+
+    async def check_code(self, leg: str, digits: Sealed[str]) -> int:
+        return int((await self._wire.call("check_code", leg=leg, digits=digits.open(_SEND)))["assurance"])
+
+    async def hang_up(self, leg: str) -> None:
+        await self._wire.call("hang_up", leg=leg)
+
+    async def staff(self) -> list[StaffMember]:
+        answer = await self._wire.call("staff")
+        return [StaffMember(**{**each, "skills": tuple(each["skills"])}) for each in answer["staff"]]
+
+    async def note_events(self, events: list[CallEvent]) -> None:
+        await self._wire.call("note_events", events=[asdict(event) for event in events])
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+class DeskVaultClient:
+    """The web process's side."""
+
+    def __init__(self, socket: Path) -> None:
+        self._wire = WireClient(socket, OPEN_SECONDS, Unavailable)
+
+    async def sign_in(self, login: str, password: Sealed[str], source: str) -> tuple[str, Session]:
+        answer = await self._wire.call("sign_in", login=login, password=password.open(_SEND), source=source)
+        return str(answer["token"]), Session(**answer["session"])
+
+    async def session(self, token: str) -> Session:
+        return Session(**await self._wire.call("session", token=token))
+
+    async def sign_out(self, token: str) -> None:
+        await self._wire.call("sign_out", token=token)
+
+    async def phone(self, token: str) -> dict[str, str]:
+        return dict(await self._wire.call("phone", token=token))
+
+    async def card(self, token: str, grant: str) -> dict[str, object]:
+        return dict(await self._wire.call("card", token=token, grant=grant))
+
+    async def open(self, token: str, grant: str, field: str, reason: str) -> Sealed[str]:
+        answer = await self._wire.call("open", token=token, grant=grant, field=field, reason=reason)
+        return Sealed(str(answer["value"]))
+
+    async def write_note(self, token: str, grant: str, text: Sealed[str]) -> None:
+        await self._wire.call("write_note", token=token, grant=grant, text=text.open(_SEND))
+
+    async def wrap_up(self, token: str, grant: str) -> dict[str, object]:
+        return dict(await self._wire.call("wrap_up", token=token, grant=grant))
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+class AdminVaultClient:
+    """Root's side. `call` is any operation of `operations.py` on the administrator's side, by name."""
+
+    def __init__(self, socket: Path) -> None:
+        self._wire = WireClient(socket, ADMIN_SECONDS, Unavailable)
+
+    async def call(self, operation: str, **fields: Any) -> dict[str, Any]:
+        return await self._wire.call(operation, **fields)
+
+    async def status(self) -> dict[str, Any]:
+        return await self._wire.call("status")
+
+    async def init(self, passphrase: Sealed[str]) -> None:
+        """Make the key, once, and unseal."""
+        await self._wire.call("init", passphrase=passphrase.open(_SEND))
+
+    async def unseal(self, passphrase: Sealed[str]) -> None:
+        await self._wire.call("unseal", passphrase=passphrase.open(_SEND))
+
+    async def seal(self) -> None:
+        await self._wire.call("seal")
+
+    async def import_customers(self, customers: list[dict[str, Any]]) -> dict[str, int]:
+        return dict(await self._wire.call("import_customers", customers=customers))
+
+    async def close(self) -> None:
+        await self._wire.close()

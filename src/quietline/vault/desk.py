@@ -1,0 +1,92 @@
+"""What the web process may ask: sign in and out, the session, the phone, and looks through `looks.py`.
+
+Every question carries the session's token; who that is and what they may do is read anew each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from quietline.access.decide import Principal
+from quietline.access.identity import Identity
+from quietline.access.ports import SessionRow
+from quietline.access.sessions import Sessions, csrf_of
+from quietline.access.sign_in import SignIn
+from quietline.clock import Clock
+from quietline.errors import Denied, TamperError
+from quietline.ledger.vocabulary import Kind
+from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.vault.journal import Journal
+from quietline.vault.looks import Looks
+from quietline.vault.phones import Phones
+from quietline.vault.ports import Session
+
+
+class Desk:
+    """Lives on the event loop; what blocks goes to threads."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        identity: Identity,
+        sessions: Sessions,
+        sign_in: SignIn,
+        phones: Phones,
+        looks: Looks,
+    ) -> None:
+        self._clock, self._journal, self._identity = clock, journal, identity
+        self._sessions, self._sign_in, self._phones = sessions, sign_in, phones
+        self.looks = looks
+
+    async def sign_in(self, login: Sealed[str], password: Sealed[str], source: str) -> tuple[str, Session]:
+        """A token and its session, once the entry is durable. Raises Denied("sign-in-refused" | "sign-in-busy")."""
+        try:
+            agent = await self._sign_in.check(login, password, source, Ticket("vault", "sign-in", SIGNALLING))
+        except (Denied, TamperError) as refusal:
+            why = refusal.reason if isinstance(refusal, Denied) else "tampered"
+            self._journal.soon(Kind.SIGN_IN_REFUSED, why=why)
+            raise
+        await self._journal.receipt(Kind.SIGNED_IN, agent, agent=agent)
+        token, row = await asyncio.to_thread(self._sessions.open, agent)
+        return token, await self._session(token, row)
+
+    async def session(self, token: str) -> Session:
+        """Who is signed in. Raises NotSignedIn."""
+        return await self._session(token, self._sessions.check(token))
+
+    async def sign_out(self, token: str) -> None:
+        """End the session; with the agent's last one their page's phone credential ends too."""
+        agent = await asyncio.to_thread(self._sessions.revoke, token)
+        if agent:
+            self._journal.soon(Kind.SIGNED_OUT, agent, agent=agent)
+            await self.end_phone(agent)
+
+    async def phone(self, token: str) -> dict[str, str]:
+        """A SIP credential: user, password, realm, kind. Raises NotSignedIn."""
+        return await self._phones.for_session((await self.who(token)).agent)
+
+    async def who(self, token: str) -> Principal:
+        """The signed-in person as policy sees them now. Raises NotSignedIn, TamperError."""
+        row = self._sessions.check(token)
+        try:
+            return await asyncio.to_thread(self._identity.principal, row.agent, self._clock.wall())
+        except TamperError:
+            self._journal.soon(Kind.TAMPER_FOUND, row.agent, agent=row.agent, part="staff")
+            raise
+
+    async def end_phone(self, agent: str) -> None:
+        if not self._sessions.of_agent(agent):
+            await self._phones.end_sessions(agent)
+
+    async def end_expired(self) -> None:
+        """End the sessions that ran out. Raises Unavailable where that cannot be stored."""
+        for row in await asyncio.to_thread(self._sessions.flush):
+            self._journal.soon(Kind.SIGNED_OUT, row.agent, agent=row.agent, why="expired")
+            await self.end_phone(row.agent)
+
+    async def _session(self, token: str, row: SessionRow) -> Session:
+        principal = await self.who(token)
+        name = await asyncio.to_thread(self._identity.display_name, row.agent)
+        plain = name.open(Ticket(row.agent, "own-page", SIGNALLING))
+        return Session(row.agent, plain, principal.role.value, csrf_of(token), self._sessions.expires(row))

@@ -1,0 +1,114 @@
+"""The legs the edge has vouched for, without their numbers: enough to ask the edge whether they live.
+
+A ticket is checked once, when it comes in (`check`): the edge's MAC, its age, its kind. Nothing else makes a leg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from quietline.errors import Denied, EdgeUnavailable, ProtocolError
+from quietline.legs import LegTicket, verify_leg
+from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.vault.ports import LiveLegs
+
+AHEAD_SECONDS = 60  # how far the edge's clock may be ahead of ours; both run on one machine or with NTP
+OPEN_TICKET = Ticket("vault", "verify", SIGNALLING)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLeg:
+    """`ticket` without number and header. `controller`: GDPR controller of the store dialled, "" for none of ours."""
+
+    ticket: LegTicket
+    controller: str
+    matched: bool
+    withheld: bool
+
+
+def leg_unknown(advice: str) -> Denied:
+    """The refusal of a ticket: the edge did not sign it, or not lately, or for something else."""
+    return Denied("leg-unknown", advice)
+
+
+class LegBook:
+    """Not safe across threads; lives on the event loop. `on_change(id)` is told of every leg that came or went."""
+
+    def __init__(self, key: bytes, edge: LiveLegs, life: float, wait: float) -> None:
+        self._key = key
+        self._edge = edge
+        self._life = life
+        self._wait = wait
+        self._legs: dict[str, KnownLeg] = {}
+        self.on_change: Callable[[str], None] = lambda _: None
+
+    def check(self, header: Sealed[str], kind: str, now: float) -> LegTicket:
+        """The ticket, if the edge signed it for such a leg within `life` seconds. Raises Denied("leg-unknown")."""
+        try:
+            ticket = verify_leg(header.open(OPEN_TICKET), self._key)
+        except ProtocolError as error:
+            raise leg_unknown(str(error)) from None
+        if ticket.kind != kind:
+            raise leg_unknown(f"a ticket of kind {kind} is needed")
+        if not -AHEAD_SECONDS <= now - ticket.at <= self._life:
+            raise leg_unknown("the ticket is too old, or from the future")
+        return ticket
+
+    def add(self, ticket: LegTicket, controller: str = "", matched: bool = False) -> KnownLeg:
+        """Keep the leg; its number goes no further."""
+        bare = replace(ticket, caller=Sealed(""), raw=Sealed(""))
+        known = KnownLeg(bare, controller, matched, ticket.private or not ticket.caller)
+        self._legs[ticket.id] = known
+        self.on_change(ticket.id)
+        return known
+
+    def get(self, leg: str) -> KnownLeg | None:
+        return self._legs.get(leg)
+
+    def restore(self, legs: Iterable[KnownLeg]) -> None:
+        """Take up the legs of an earlier life."""
+        self._legs.update({leg.ticket.id: leg for leg in legs})
+
+    def ids(self) -> set[str]:
+        return set(self._legs)
+
+    def forget(self, leg: str) -> None:
+        if self._legs.pop(leg, None):
+            self.on_change(leg)
+
+    async def alive(self, *legs: str) -> bool:
+        """Whether all of these live, by the edge's word of now. An unknown leg does not. Raises EdgeUnavailable."""
+        known = [self._legs.get(leg) for leg in legs]
+        if not all(known):
+            return False
+        try:
+            async with asyncio.timeout(self._wait):
+                said = await asyncio.gather(*(self._edge.leg_alive(leg.ticket) for leg in known if leg))
+        except TimeoutError:
+            raise EdgeUnavailable("edge: no word in time on whether the call lives") from None
+        return all(said)
+
+
+_TEXTS = ("id", "kind", "trunk", "grade", "dialled", "agent", "call_id", "from_tag", "to_tag")
+
+
+def dump(leg: KnownLeg) -> dict[str, str]:
+    """As strings, for `Remembered`."""
+    values = {name: str(getattr(leg.ticket, name)) for name in _TEXTS}
+    flags = {"private": leg.ticket.private, "matched": leg.matched, "withheld": leg.withheld}
+    numbers = {name: str(int(value)) for name, value in flags.items()}
+    return {**values, **numbers, "at": str(leg.ticket.at), "controller": leg.controller}
+
+
+def load(saved: dict[str, str]) -> KnownLeg:
+    """The leg again. Raises KeyError or ValueError on what `dump` did not write."""
+    ticket = LegTicket(
+        **{name: saved[name] for name in _TEXTS},
+        at=int(saved["at"]),
+        private=saved["private"] == "1",
+        caller=Sealed(""),
+        raw=Sealed(""),
+    )
+    return KnownLeg(ticket, saved["controller"], saved["matched"] == "1", saved["withheld"] == "1")

@@ -1,0 +1,124 @@
+"""Who may ask what, and what an operation takes. Mirrors `ports.CallVault` and `ports.DeskVault`.
+
+Who asks is the kernel's word (SO_PEERCRED). Personal values are sealed as they come off the wire.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from quietline.config import Users
+from quietline.errors import ConfigError, Denied, ProtocolError
+from quietline.sealed import Sealed
+from quietline.wire import Frame, Peer
+
+
+class Side(StrEnum):
+    """Who may ask."""
+
+    CONTROLLER = "controller"
+    WEB = "web"
+    ADMIN = "admin"
+
+
+# The supervisor, as root, writes faults of parts; the administrator's side may otherwise do nothing of the others'.
+ADMIN_TOO = frozenset({"note_events"})
+OPERATIONS: dict[str, Side] = {
+    "arrive": Side.CONTROLLER,
+    "match": Side.CONTROLLER,
+    "connect": Side.CONTROLLER,
+    "send_code": Side.CONTROLLER,
+    "check_code": Side.CONTROLLER,
+    "hang_up": Side.CONTROLLER,
+    "staff": Side.CONTROLLER,
+    "note_events": Side.CONTROLLER,
+    "sign_in": Side.WEB,
+    "session": Side.WEB,
+    "sign_out": Side.WEB,
+    "phone": Side.WEB,
+    "card": Side.WEB,
+    "open": Side.WEB,
+    "write_note": Side.WEB,
+    "wrap_up": Side.WEB,
+    "status": Side.ADMIN,
+    "init": Side.ADMIN,
+    "unseal": Side.ADMIN,
+    "seal": Side.ADMIN,
+    "import_customers": Side.ADMIN,
+    "staff_add": Side.ADMIN,
+    "staff_find": Side.ADMIN,
+    "staff_list": Side.ADMIN,
+    "set_password": Side.ADMIN,
+    "end_service": Side.ADMIN,
+    "certify": Side.ADMIN,
+    "phone_issue": Side.ADMIN,
+    "phone_revoke": Side.ADMIN,
+    "ledger_export": Side.ADMIN,
+}
+MAX_TEXT = 16_384  # characters of any one text in a request
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """User ids by side."""
+
+    controller: int
+    web: int
+    admin: int = 0
+
+    @classmethod
+    def of(cls, users: Users) -> Sides:
+        """Raises ConfigError when the system lacks a user."""
+        return cls(_uid(users.controller), _uid(users.web))
+
+    def require(self, peer: Peer, operation: str) -> None:
+        """Returns if this peer may ask this. Raises ProtocolError for no operation of ours, Denied("not-yours")."""
+        side = OPERATIONS.get(operation)
+        if side is None:
+            raise ProtocolError("vault: no such operation")
+        allowed = {int(asdict(self)[side.value])} | ({self.admin} if operation in ADMIN_TOO else set())
+        if peer.uid not in allowed:
+            raise Denied("not-yours", f"{operation} is for the {side.value} user only")
+
+
+def _uid(name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid if name else os.getuid()
+    except KeyError:
+        raise ConfigError(f"[users]: the system has no user {name}; `make setup` adds it") from None
+
+
+class Fields:
+    """A request's fields, checked as they are taken. Raises ProtocolError naming the field."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._frame.get(name, default)
+        if not isinstance(value, str) or len(value) > MAX_TEXT:
+            raise ProtocolError(f"vault: {name}: a text of at most {MAX_TEXT} characters is needed")
+        return value
+
+    def sealed(self, name: str) -> Sealed[str]:
+        return Sealed(self.text(name))
+
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self._frame.get(name, default)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ProtocolError(f"vault: {name}: a number is needed")
+        return float(value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self._frame.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ProtocolError(f"vault: {name}: a list of texts is needed")
+        return tuple(value)
+
+    def raw(self, name: str) -> Any:
+        """Whatever stands there; the operation checks it."""
+        return self._frame.get(name)

@@ -1,0 +1,36 @@
+"""What the vault lends to identity (`access.identity.StaffSealer`): a keyed token for logins, a sealed display name."""
+
+from __future__ import annotations
+
+from quietline.sealed import Sealed, Ticket
+from quietline.vault.blind_index import LOGIN, BlindIndex
+from quietline.vault.envelope import Place
+from quietline.vault.keys import Keyring, Owner
+
+DATA_CLASS = "staff"
+
+
+class VaultStaffSealer:
+    """Methods block. A person's key is theirs alone, so that leaving can be forgotten."""
+
+    def __init__(self, keyring: Keyring, index: BlindIndex) -> None:
+        self._keyring = keyring
+        self._index = index
+
+    def index(self, login: str) -> str:
+        return self._index.token("", LOGIN, login).hex()
+
+    def seal_name(self, agent: str, name: Sealed[str]) -> bytes:
+        key = self._keyring.key_or_new(_owner(agent))
+        return key.seal(name.open(Ticket(agent, "store", 0)).encode(), _place(agent))
+
+    def open_name(self, agent: str, sealed: bytes) -> Sealed[str]:
+        return Sealed(self._keyring.open(sealed, _owner(agent), _place(agent)).decode())
+
+
+def _owner(agent: str) -> Owner:
+    return Owner("", agent, DATA_CLASS)
+
+
+def _place(agent: str) -> Place:
+    return Place("", agent, "name", DATA_CLASS)

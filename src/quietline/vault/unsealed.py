@@ -1,0 +1,262 @@
+"""Everything that exists only while the vault is unsealed, put together once per unsealing.
+
+`Unsealed.live` runs what it needs in the background; when it is left, files are closed and keys dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from quietline.access.cedar import Policies
+from quietline.access.codes import CodeLimits, Codes
+from quietline.access.decide import load_policies
+from quietline.access.grants import GrantLimits, Grants
+from quietline.access.identity import Identity
+from quietline.access.passwords import PasswordLimits, Passwords
+from quietline.access.sessions import SessionLimits, Sessions
+from quietline.access.sign_in import SignIn
+from quietline.access.staff_sqlite import SqliteStaff
+from quietline.access.vouch import Voucher
+from quietline.clock import Clock
+from quietline.config import Config
+from quietline.errors import Unavailable
+from quietline.ledger.ports import BodySealer, Ledger
+from quietline.ledger.vocabulary import Kind
+from quietline.vault.admin import Admin
+from quietline.vault.blind_index import BlindIndex
+from quietline.vault.bodies import Bodies
+from quietline.vault.calls import Calls
+from quietline.vault.desk import Desk
+from quietline.vault.importing import Importer
+from quietline.vault.journal import Journal
+from quietline.vault.keys import Keyring, open_keys_database
+from quietline.vault.leg_book import LegBook, dump, load
+from quietline.vault.looks import Looks
+from quietline.vault.phones import Phones
+from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
+from quietline.vault.records import Records, open_records_database
+from quietline.vault.remembered import Remembered
+from quietline.vault.staff_sealer import VaultStaffSealer
+
+log = structlog.get_logger()
+
+SAVE_SECONDS = 0.05  # how late grants and legs are stored; a crash in between loses a grant, which then opens nothing
+SWEEP_SECONDS = 5.0
+SESSIONS_SECONDS = 30.0
+WRAP_UP_GRACE = 10.0  # seconds beyond the controller's wrap-up, for a page that is a little late
+
+
+class OpenLedger(Ledger, Protocol):
+    """A ledger that says how it fares and can be handed out."""
+
+    def state(self) -> str:
+        """ "ok", "stalled" or "failing"."""
+
+    async def export(self, directory: Path) -> int:
+        """Write its public form below `directory`; how many entries."""
+
+
+LedgerMaker = Callable[[Config, bytes, BodySealer, Clock], AbstractAsyncContextManager[OpenLedger]]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the vault is given: the edge's word, the edge's phone book, a channel for codes, a ledger, a clock."""
+
+    config: Config
+    clock: Clock
+    leg_key: bytes
+    edge: LiveLegs
+    phone_book: PhoneBook
+    channel: CodeChannel | None
+    open_ledger: LedgerMaker
+
+
+@dataclass(slots=True)
+class Unsealed:
+    """The parts that answer."""
+
+    calls: Calls
+    desk: Desk
+    admin: Admin
+    journal: Journal
+    ledger: OpenLedger
+    records: Records
+    grants: Grants
+    legs: LegBook
+    staff: SqliteStaff
+    remembered: Remembered
+    agent_legs: dict[str, str]  # grant -> the agent's leg
+    changed_legs: set[str]
+
+    # -- background
+
+    async def save(self) -> None:
+        """Store grants and legs that changed; what cannot be stored is tried again."""
+        put, drop = self.grants.changes()
+        legs, self.changed_legs = self.changed_legs, set()
+        if not (put or drop or legs):
+            return
+        self.agent_legs.update({str(each["id"]): str(each["agent_leg"]) for each in put if each["kind"] == "grant"})
+        known = {f"leg/{leg}": dump(found) for leg in legs if (found := self.legs.get(leg))}
+        gone = [f"leg/{leg}" for leg in legs if self.legs.get(leg) is None]
+        try:
+            await asyncio.to_thread(self.staff.write_grants, put, drop)
+            await asyncio.to_thread(self.remembered.update, known, gone)
+        except Unavailable:
+            self.grants.mark([*(str(each["id"]) for each in put), *drop])
+            self.changed_legs |= legs
+            log.error("live grants could not be stored; they are tried again")
+
+    def sweep(self) -> None:
+        """Forget what is over."""
+        for over in self.grants.sweep(self.journal.now()):
+            self.desk.looks.forget(over)
+            self.legs.forget(self.agent_legs.pop(over, ""))
+            self.legs.forget(over)
+
+    async def keep_saving(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            await self.save()
+
+    async def keep_sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep()
+
+    async def keep_ending_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(SESSIONS_SECONDS)
+            try:
+                await self.desk.end_expired()
+            except Unavailable:
+                log.error("sessions that ran out could not be stored; tried again")
+
+
+@asynccontextmanager
+async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
+    """The vault, open. Raises ConfigError, TamperError or Unavailable when what is stored cannot be used."""
+    folder = world.config.paths.state / "vault"
+    async with AsyncExitStack() as stack:
+        keys = await asyncio.to_thread(open_keys_database, folder)
+        stack.callback(keys.close)
+        rows = await asyncio.to_thread(open_records_database, folder)
+        stack.callback(rows.close)
+        staff = await asyncio.to_thread(SqliteStaff, folder / "staff.db")
+        stack.callback(staff.close)
+        keyring = Keyring(keys, kms)
+        stack.callback(keyring.forget)
+        signing = await asyncio.to_thread(keyring.secret, "ledger/signing")
+        ledger = await stack.enter_async_context(world.open_ledger(world.config, signing, Bodies(keyring), world.clock))
+        passwords = await asyncio.to_thread(Passwords, _password_limits(world.config))
+        stack.callback(passwords.close)
+        index = BlindIndex(keys, keyring)
+        records = Records(rows, keyring)
+        remembered = await asyncio.to_thread(Remembered, rows, keyring)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        core = _Core(world, keyring, index, records, remembered, staff, passwords, ledger, group)
+        opened = await core.build()
+        tasks = [group.create_task(work) for work in core.background(opened)]
+        try:
+            yield opened
+        finally:
+            for task in tasks:
+                task.cancel()
+            await opened.save()
+
+
+@dataclass(slots=True)
+class _Core:
+    """The stored half, from which the answering half is built."""
+
+    world: World
+    keyring: Keyring
+    index: BlindIndex
+    records: Records
+    remembered: Remembered
+    staff: SqliteStaff
+    passwords: Passwords
+    ledger: OpenLedger
+    group: asyncio.TaskGroup
+    phones: Phones | None = None
+
+    async def build(self) -> Unsealed:
+        world, config = self.world, self.world.config
+        journal = Journal(self.ledger, world.clock, config.vault.ledger_wait_seconds)
+        policies = await asyncio.to_thread(load_policies)
+        await journal.receipt(Kind.POLICY_LOADED, digest=policies.digest)
+        legs = LegBook(world.leg_key, world.edge, config.vault.leg_ticket_seconds, config.vault.edge_answer_seconds)
+        grants = Grants(_grant_limits(config))
+        changed: set[str] = set()
+        agent_legs = await self._restore(legs, grants)
+        calls = self._calls(journal, legs, grants)
+        desk, admin = await self._people(journal, legs, grants, policies)
+        opened = Unsealed(
+            calls, desk, admin, journal, self.ledger, self.records, grants, legs, self.staff, self.remembered,
+            agent_legs, changed,
+        )  # fmt: skip
+        legs.on_change = lambda leg: opened.changed_legs.add(leg)
+        return opened
+
+    def background(self, opened: Unsealed) -> list[Any]:
+        assert self.phones
+        return [opened.keep_saving(), opened.keep_sweeping(), opened.keep_ending_sessions(), self.phones.watch()]
+
+    async def _restore(self, legs: LegBook, grants: Grants) -> dict[str, str]:
+        """Live calls of an earlier life: nothing opens on them until the edge has said that they live."""
+        stored = await asyncio.to_thread(self.staff.grants)
+        grants.restore(stored)
+        saved = await asyncio.to_thread(self.remembered.all, "leg")
+        legs.restore(load(each) for each in saved.values())
+        return {str(each["id"]): str(each["agent_leg"]) for each in stored if each["kind"] == "grant"}
+
+    def _calls(self, journal: Journal, legs: LegBook, grants: Grants) -> Calls:
+        limits = self.world.config.vault
+        codes = Codes(CodeLimits(limits.code_seconds, limits.code_tries))
+        world = self.world
+        return Calls(
+            world.config, world.clock, journal, legs, grants, codes, self.index, self.records, world.channel, self.group
+        )
+
+    async def _people(self, journal: Journal, legs: LegBook, grants: Grants, policies: Policies) -> tuple[Desk, Admin]:
+        config, clock = self.world.config, self.world.clock
+        voucher = Voucher(await asyncio.to_thread(self.keyring.secret, "staff/voucher"))
+        identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), config.stores)
+        limits = SessionLimits(config.vault.session_seconds, config.vault.session_idle_seconds)
+        sessions = Sessions(self.staff, clock, limits)
+        await asyncio.to_thread(sessions.load)
+        self.phones = Phones(self.world.phone_book, self.remembered, self.keyring, config.edge.realm, journal)
+        await self.phones.load()
+        looks = Looks(clock, journal, legs, grants, policies, self.records)
+        sign_in = SignIn(identity, self.passwords, clock)
+        desk = Desk(clock, journal, identity, sessions, sign_in, self.phones, looks)
+        importer = Importer(self.keyring, self.index, self.records, _country(config))
+        return desk, Admin(
+            config, clock, journal, identity, self.passwords, sessions, self.phones, importer, self.ledger.export
+        )
+
+
+def _password_limits(config: Config) -> PasswordLimits:
+    return PasswordLimits(config.vault.argon2_memory_kib, config.vault.argon2_passes)
+
+
+def _grant_limits(config: Config) -> GrantLimits:
+    return GrantLimits(
+        per_leg=config.vault.opens_per_leg,
+        per_minute=config.vault.opens_per_minute,
+        wrap_up=config.controller.wrap_up_seconds + WRAP_UP_GRACE,
+        life=config.controller.max_call_seconds,
+    )
+
+
+def _country(config: Config) -> str:
+    """By whose rules the shop's own records write numbers: the first trunk's country."""
+    return config.trunks[0].country if config.trunks else "GB"
