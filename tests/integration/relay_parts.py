@@ -32,16 +32,20 @@ SUITES = {
 }
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Distinct free UDP ports: all are held until all are known."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def settings() -> config.Relay:
     """Ports of this run's own; the media range is one of many so that two runs seldom meet."""
+    ng, digits = free_ports(2)
     low = 20_000 + 200 * random.randrange(60)
-    return config.Relay(ng_port=free_port(), digits_port=free_port(), port_min=low, port_max=low + 198, threads=1)
+    return config.Relay(ng_port=ng, digits_port=digits, port_min=low, port_max=low + 198, threads=1)
 
 
 class RelayProcess:

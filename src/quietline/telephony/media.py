@@ -301,7 +301,11 @@ class RtpengineMedia:
         return digits
 
     async def silence_seconds(self) -> dict[str, float]:
-        """See `CallMedia`. rtpengine counts whole seconds, blocked packets too."""
+        """See `CallMedia`. rtpengine counts whole seconds, blocked packets too. Being asked regularly, it is here that
+        a prompt which an earlier life of this process began is ended."""
+        if self._state.prompting and self._prompt_end is None:
+            async with self._lock:
+                await self._stop()
         now = self._house.clock.wall()
         last = {
             name: max(int(stream.get("last packet", 0)) for stream in streams)
@@ -319,11 +323,15 @@ class RtpengineMedia:
         medias = {name: answer.get("tags", {}).get(tag, {}).get("medias", []) for name, tag in tags.items()}
         return {name: found[0]["streams"] for name, found in medias.items() if found and found[0].get("streams")}
 
-    async def release(self) -> None:
+    def forget(self) -> None:
+        """Let go of the call without ending it: it lives on in the relay, and in a later life of this process."""
         for digits in tuple(self._digits):
             digits.close()
         if self._prompt_end is not None:
             self._prompt_end.cancel()
+
+    async def release(self) -> None:
+        self.forget()
         await self._house.delete(self._id)
 
     def save(self) -> dict[str, Any]:
