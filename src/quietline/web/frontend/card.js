@@ -130,12 +130,11 @@ export class Card {
 
   #drawClosed(row, field, refusal = null) {
     row.dataset.state = field.state;
-    const problem = refusal ?? (field.state === "refused" ? field.advice : null);
     row.replaceChildren(
       h("span", { class: "row-label" }, field.label),
-      h("span", { class: "row-value masked" }, h("span", { "aria-hidden": "true" }, MASK), h("span", { class: "visually-hidden" }, "hidden")),
+      field.state === "refused" && !refusal ? refusedValue(field) : maskedValue(),
       h("span", { class: "row-action" }, this.#showButton(row, field)),
-      problem ? h("p", { class: "row-why", id: whyId(field) }, icon("lock"), problem) : "",
+      refusal ? h("p", { class: "row-why", id: whyId(field), "data-refusal": field.name }, icon("lock"), refusal) : "",
     );
   }
 
@@ -152,7 +151,7 @@ export class Card {
     const first = allowed(this.topic) ? this.topic : REASONS.find(([code]) => allowed(code))?.[0];
     const choices = REASONS.map(([code, label], index) => choice(field, code, label, index, code === first));
     const form = h("form", { class: "picker", onsubmit: (event) => this.#submit(event, row, field) },
-      h("fieldset", {}, h("legend", {}, `Why do you need the ${field.label.toLowerCase()}?`), h("div", { class: "choices" }, choices)),
+      h("fieldset", {}, h("legend", {}, "Why is this needed?", h("span", { class: "visually-hidden" }, ` ${field.label}`)), h("div", { class: "choices" }, choices)),
       h("div", { class: "picker-actions" },
         h("button", { class: "button primary", type: "submit" }, icon("eye"), "Show and log"),
         h("button", { class: "button quiet", type: "button", onclick: () => this.#close(row, field) }, "Cancel")));
@@ -217,6 +216,8 @@ export class Card {
 }
 
 const isMinimum = (field) => ["order.reference", "order.status", "order.items"].includes(field.name);
+const maskedValue = () => h("span", { class: "row-value masked" }, h("span", { "aria-hidden": "true" }, MASK), h("span", { class: "visually-hidden" }, "hidden"));
+const refusedValue = (field) => h("span", { class: "row-value refused", id: whyId(field) }, icon("lock"), field.advice || "Not for this call.");
 const whyId = (field) => `why-${field.name.replace(".", "-")}`;
 
 function choice(field, code, label, index, checked) {

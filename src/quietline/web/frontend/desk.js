@@ -104,18 +104,18 @@ function showDesk() {
     bar: h("header", { class: "bar" }),
     banners: h("div", { class: "banners" }),
     stage: h("section", { class: "stage", "aria-label": "Call" }),
-    card: h("div", { class: "card-body" }),
-    wrapUp: h("div", { class: "card-body" }),
-    note: h("div", { class: "note" }),
+    card: h("section", { class: "card-body", "aria-label": "Customer" }),
+    wrapUp: h("section", { class: "card-body", "aria-label": "Wrap-up" }),
+    note: h("section", { class: "note", "aria-label": "Note" }),
   };
-  const side = h("section", { class: "side", "aria-label": "Customer" }, hosts.card, hosts.wrapUp, hosts.note);
-  const main = h("main", { class: "desk", id: "main", tabindex: "-1" }, hosts.stage, side);
+  const main = h("main", { class: "desk", id: "main", tabindex: "-1" }, hosts.stage, hosts.card, hosts.wrapUp, hosts.note);
+  const note = new Note({ host: hosts.note, api });
   app.replaceChildren(hosts.bar, hosts.banners, main);
   parts = {
     main,
     card: new Card({ host: hosts.card, api, onVault: (vault) => store.set({ vault }), onVerify: verify }),
-    wrapUp: new WrapUp({ host: hosts.wrapUp, api }),
-    note: new Note({ host: hosts.note, api }),
+    wrapUp: new WrapUp({ host: hosts.wrapUp, api, onNote: (text) => note.recall(text) }),
+    note,
     regions: [
       region(hosts.bar, barKey, (state) => bar(state, act)),
       region(hosts.banners, bannersKey, (state) => banners(state, act)),

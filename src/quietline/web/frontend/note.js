@@ -23,6 +23,7 @@ export class Note {
     this.call = null;
     if (this.box) this.box.value = "";
     this.box = null;
+    this.said = null;
     this.saved = "";
     this.host.replaceChildren();
   }
@@ -43,6 +44,13 @@ export class Note {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     this.save();
+  }
+
+  /** The saved note of this call, for a page that was loaded anew. */
+  recall(text) {
+    if (!this.box || this.box.value) return;
+    this.box.value = this.saved = text;
+    this.#say("Saved and sealed.", "ok");
   }
 
   /** Whether something is written that was not saved. */

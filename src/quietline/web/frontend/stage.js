@@ -9,9 +9,9 @@ const RING = 2 * Math.PI * 54;
 
 /** What the drawing depends on; nothing else makes it new. */
 export function stageKey(state) {
-  const { view, phone, wish, microphone, problem, controller, leader } = state;
+  const { view, phone, wish, microphone, problem, leader, ringerBlocked } = state;
   const ofCall = [view?.call, view?.alias, view?.queue, view?.deadline];
-  return [mode(state), view?.state, view?.since, view?.reason, view?.lapsed, ofCall, phone, wish, microphone, problem, controller, leader];
+  return [mode(state), view?.state, view?.since, view?.reason, view?.lapsed, ofCall, phone, wish, microphone, problem, leader, ringerBlocked];
 }
 
 export function stage(state, act) {
@@ -30,7 +30,7 @@ export function stage(state, act) {
 function idle(state, act) {
   const ready = state.view?.state === "ready";
   return h("div", { class: "idle", "data-ready": String(ready) },
-    h("div", { class: "halo", "aria-hidden": "true" }, h("span"), icon(ready ? "sound" : "phone", "huge")),
+    h("div", { class: "halo", "aria-hidden": "true" }, h("span"), icon("headset", "huge")),
     h("h1", { class: "display" }, ready ? "Ready" : "Away"),
     h("p", { class: "lead" }, ready ? "The next caller is yours. Keep this page open." : awayText(state)),
     h("div", { class: "actions center" }, readyButton(state, ready, act)),
@@ -52,14 +52,14 @@ function readyButton(state, ready, act) {
   return h("button", props, icon("check"), checking ? "Checking your phone…" : "Go ready");
 }
 
-function checks({ microphone, phone, leader }) {
+function checks({ microphone, phone, leader, ringerBlocked }) {
   const mic = { unknown: ["idle", "Checked when you go ready"], ok: ["ok", microphone.label || "Works"] }[microphone.status];
   const line = { ready: ["ok", leader ? "Registered in this tab" : "Registered in another tab"], refused: ["bad", "Refused. Trying again"],
     lost: ["bad", "Reconnecting"], connecting: ["idle", "Connecting"], off: ["idle", "Not connected"] }[phone.status];
   return h("dl", { class: "checks" },
     check("mic", "Microphone", mic ?? ["bad", microphone.status]),
     check("phone", "Phone", line),
-    check("lock", "Audio", ["ok", "Encrypted end to relay"]));
+    check("sound", "Sound", ringerBlocked ? ["bad", "Blocked until you click"] : ["ok", "On"]));
 }
 
 function check(name, label, [kind, text]) {

@@ -3,8 +3,8 @@ import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
 export class WrapUp {
-  constructor({ host, api }) {
-    Object.assign(this, { host, api, call: null });
+  constructor({ host, api, onNote }) {
+    Object.assign(this, { host, api, onNote, call: null });
   }
 
   follow(view) {
@@ -23,10 +23,10 @@ export class WrapUp {
   async #load(call) {
     const kept = await this.api.get(`/api/calls/${call}/wrap-up`).catch(() => null);
     if (this.call !== call) return;
+    if (kept?.note) this.onNote(kept.note);
     this.host.replaceChildren(h("div", { class: "order" },
-      h("p", { class: "overline" }, "Order"),
-      h("p", { class: "reference", "data-value": "order.reference" }, kept?.order_reference || "No order"),
-      h("p", { class: "closed" }, icon("lock"), kept ? "Everything else was closed when the call ended." : "The reference is not available right now."),
-      kept?.note ? h("p", { class: "kept-note" }, kept.note) : ""));
+      h("div", {}, h("p", { class: "overline" }, "Order"),
+        h("p", { class: "reference", "data-value": "order.reference" }, kept?.order_reference || "No order")),
+      h("p", { class: "closed" }, icon("lock"), kept ? "Everything else was closed when the call ended." : "The reference is not available right now.")));
   }
 }
