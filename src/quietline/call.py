@@ -7,7 +7,7 @@ ends with the call; whatever happens, `_close` runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -162,16 +162,17 @@ class Call:
     # (5) The notice plays, the menu asks what the call is about. Known and unknown callers hear the same.
     async def _greet(self) -> None:
         recognising = self._spawn(self._recognise())
+        keys = self.media.digits()  # a key pressed during the notice counts; the notice itself is not cut short
         if self.house.settings.notice:
             await asyncio.sleep(await self.media.play(Prompt.NOTICE))
-        self.progress.queue = await self._choose()
+        self.progress.queue = await self._choose(keys)
         await recognising
 
-    async def _choose(self) -> str:
+    async def _choose(self, keys: AsyncIterator[str]) -> str:
         choices = {queue.digit: queue.id for queue in self.house.queues}
         for _ in range(MENU_READINGS if len(choices) > 1 else 0):
             wait = MENU_WAIT + await self.media.play(Prompt.MENU)
-            digit = await self._key_among(set(choices), wait)
+            digit = await _key_among(keys, set(choices), wait)
             if digit:
                 return choices[digit]
         return self.house.queues[0].id
@@ -370,15 +371,6 @@ class Call:
         except UnacceptableOffer:
             leg.refuse_offer(488)
 
-    async def _key_among(self, choices: set[str], wait: float) -> str:
-        """The first key that is one of `choices`, "" when none came in `wait` seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                async for key in self.media.digits():
-                    if key in choices:
-                        return key
-        return ""
-
     async def _keys(self, count: int, wait: float) -> str:
         """`count` keys, "" when they did not come in `wait` seconds. `*` begins anew."""
         keys = ""
@@ -443,6 +435,16 @@ def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, prog
         house.floor.adopt(call.progress.id, call.progress.agent)
         call._show(call.progress.agent)
     return call
+
+
+async def _key_among(keys: AsyncIterator[str], choices: set[str], wait: float) -> str:
+    """The first key that is one of `choices`, "" when none came in `wait` seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait):
+            async for key in keys:
+                if key in choices:
+                    return key
+    return ""
 
 
 async def _outcome(leg: Leg) -> LegEvent:

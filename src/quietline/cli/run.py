@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,7 @@ def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile
     if settings.users.vault and os.geteuid() != 0:
         raise ConfigError("run: root is needed, to start each part under a user id of its own; use sudo")
     logs.configure("supervisor")
+    _raise_limits()
     keys = BootKeys()
     prepare(settings, dump(settings), keys)
     passphrase = _passphrase(passphrase_file)
@@ -41,6 +44,14 @@ def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile
         parts(settings, keys, passphrase), settings.paths.log, settings.paths.supervisor_socket, _faults(settings)
     )
     asyncio.run(supervisor.run())
+
+
+def _raise_limits() -> None:
+    """Children inherit these: sockets for thousands of calls, and the vault's memory locked away from swap."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with suppress(ValueError):  # a container may forbid it; the vault's status and log then say "not locked"
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def _passphrase(path: Path | None) -> str:

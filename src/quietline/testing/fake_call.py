@@ -105,6 +105,16 @@ class FakeTelephony:
         return leg
 
 
+class _Keys(AsyncIterator[str]):
+    """Survives a cancelled wait, as the relay's does."""
+
+    def __init__(self, queue: asyncio.Queue[str]) -> None:
+        self._queue = queue
+
+    async def __anext__(self) -> str:
+        return await self._queue.get()
+
+
 class FakeMedia:
     """The relay's part of a call. `did` lists the verbs; `press` keys digits; `fault` makes the next verb raise."""
 
@@ -154,9 +164,8 @@ class FakeMedia:
     async def mute_digits(self, muted: bool) -> None:
         self._note("mute_digits", str(muted))
 
-    async def digits(self) -> AsyncIterator[str]:
-        while True:
-            yield await self._keys.get()
+    def digits(self) -> AsyncIterator[str]:
+        return _Keys(self._keys)
 
     async def silence_seconds(self) -> dict[str, float]:
         self._note("silence_seconds")
