@@ -7,6 +7,7 @@ hashes and signs; (3) one commit makes it durable; (4) only then does `append` r
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -196,14 +197,13 @@ async def open_log(
         loop.call_soon_threadsafe(_resolve, items)
 
     def start() -> Writer:
-        file = LedgerFile(path, key := NoteSigner(origin, signer), durability or CommitToDisk())
+        key = NoteSigner(origin, signer)
         try:
-            writer = Writer(file, key, sealer, clock, tell, limits.queued_entries)
-        except BaseException:
-            file.close()
-            raise
-        writer.start()
-        return writer
+            file = LedgerFile(path, key, durability or CommitToDisk())
+            return Writer(file, key, sealer, clock, tell, limits.queued_entries)
+        except (sqlite3.Error, OSError) as error:
+            reason = getattr(error, "sqlite_errorname", None) or type(error).__name__
+            raise LedgerUnavailable(f"ledger {path.name}: cannot be opened ({reason})") from None
 
     return TileLog(path, await asyncio.to_thread(start), sealer, clock, limits)
 
@@ -239,8 +239,8 @@ def _teller(done: asyncio.Future[None]) -> Callable[[Exception | None], None]:
 
 def _fetch(path: Path, index: int) -> tuple[bytes, str, bytes | None]:
     with closing(open_reader(path)) as db:
-        leaf = db.execute("SELECT record FROM leaf WHERE idx = ?", (index,)).fetchone()
-        body = db.execute("SELECT subject, sealed FROM body WHERE idx = ?", (index,)).fetchone()
+        leaf = db.execute("SELECT CAST(record AS BLOB) FROM leaf WHERE idx = ?", (index,)).fetchone()
+        body = db.execute("SELECT subject, CAST(sealed AS BLOB) FROM body WHERE idx = ?", (index,)).fetchone()
     if leaf is None:
         raise IndexError(f"ledger: no entry {index}")
     return bytes(leaf[0]), *(body or ("", None))

@@ -30,6 +30,10 @@ _PRAGMAS = (
     "secure_delete=1",  # an erased body is overwritten
     "wal_autocheckpoint=2000",
 )
+# CAST: whatever was put into the file, a leaf is read as bytes and then found wanting.
+_HEAD = "SELECT CAST(size AS INTEGER), CAST(edge AS BLOB), CAST(checkpoint AS BLOB), CAST(vkey AS TEXT) FROM head"
+_TILE = "SELECT CAST(hashes AS BLOB) FROM tile WHERE level = ? AND idx = ?"
+_LEAVES = "SELECT CAST(record AS BLOB) FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx"
 
 
 class CommitToDisk:
@@ -138,7 +142,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def read_head(connection: sqlite3.Connection) -> Head:
-    row = connection.execute("SELECT size, edge, checkpoint, vkey FROM head").fetchone()
+    row = connection.execute(_HEAD).fetchone()
     if row is None:
         raise TamperError("ledger: the head is missing")
     return Head(*row)
@@ -148,14 +152,14 @@ def level_bytes(connection: sqlite3.Connection, level: int, index: int, width: i
     """The hashes of one tile as stored; the partial tile of level 0 is made from its leaves."""
     if level == 0 and width < TILE_WIDTH:
         return b"".join(map(leaf_hash, leaf_records(connection, index, width)))
-    row = connection.execute("SELECT hashes FROM tile WHERE level = ? AND idx = ?", (level, index)).fetchone()
+    row = connection.execute(_TILE, (level, index)).fetchone()
     return bytes(row[0]) if row else b""
 
 
 def leaf_records(connection: sqlite3.Connection, index: int, width: int) -> list[bytes]:
     """The leaves of one entry bundle."""
     first = index * TILE_WIDTH
-    rows = connection.execute("SELECT record FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx", (first, first + width))
+    rows = connection.execute(_LEAVES, (first, first + width))
     return [row[0] for row in rows]
 
 

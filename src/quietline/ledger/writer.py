@@ -92,8 +92,13 @@ class Writer:
         tell: Callable[[list[Item]], None],
         queue_entries: int,
     ) -> None:
+        """Loads the tree and starts the thread. Raises what `LedgerFile.load` does, the file closed again."""
         self._file = file
-        self._tree = file.load()
+        try:
+            self._tree = file.load()
+        except BaseException:
+            file.close()
+            raise
         self._signer = signer
         self._sealer = sealer
         self._clock = clock
@@ -114,11 +119,9 @@ class Writer:
         self.unsealed = 0  # recorded without a body, because their subject has been erased
         self.reason = ""  # why the last commit failed; "" when it did not
         self.busy_since: float | None = None  # monotonic seconds, while a group is being written
+        self._thread.start()
 
     # -- for the front, on any thread
-
-    def start(self) -> None:
-        self._thread.start()
 
     @property
     def alive(self) -> bool:
@@ -181,7 +184,7 @@ class Writer:
         except queue.Empty:
             pass
         kept = [self._kept.popleft() for _ in range(min(len(self._kept), GROUP_ENTRIES))]
-        return kept + owed + items
+        return kept + items + owed
 
     def _take(self, got: Item | Erasure | None, items: list[Item]) -> None:
         if got is None:
