@@ -63,10 +63,9 @@ class Customer:
         return self.fields["contact.phone"]
 
     def as_import(self) -> dict[str, object]:
-        """As the vault's importer reads it."""
-        note = {"service.note": self.note} if self.note else {}
+        """As the vault's importer reads it; a note is no import, an agent writes it."""
         orders = [order.as_import() for order in self.orders]
-        return {"key": self.key, "controller": self.controller, "fields": {**self.fields, **note}, "orders": orders}
+        return {"key": self.key, "controller": self.controller, "fields": self.fields, "orders": orders}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,19 @@
 """The words the fictional chain is made of. Names are joined at random; towns and streets are on no map."""
 
-FIRST_NAMES = tuple(
+_FIRST = (
     "Ada Amara Anouk Arlo Asha Beatrix Bram Caspian Chidi Cleo Dara Edda Eliot Esme Farid Fern Gwen Hana Hugo Idris "
     "Imogen Ines Jonah Juno Kaya Keir Lena Linus Maeve Marek Mina Nadia Nell Odin Olwen Oskar Petra Priya Quill Rafi "
-    "Rosa Ruben Saskia Sefa Silas Tamsin Tariq Una Vera Wanda Yara Zeno".split()
+    "Rosa Ruben Saskia Sefa Silas Tamsin Tariq Una Vera Wanda Yara Zeno"
 )
-LAST_NAMES = tuple(
+_LAST = (
     "Ambleforth Appleyarrow Barrowcliff Birchwell Bramblecote Candlemere Cindervale Coppergate Driftwell Duskfield "
     "Elderquay Emberton Fallowmere Fernhollow Foxlantern Gatherwick Glimmerbeck Harrowdene Hazelquist Inkpenny "
     "Juniperley Kestrelby Lanternby Larchmont-Fay Marlowick Merrowdale Mossgrave Nettlecombe Oakquill Otterbourne-Lee "
     "Pebblewick Quillfeather Ravensoar Rowanshaw Saltmarrow Sorrelby Tanglewick Thistledane Umberlow Vellacott-Hay "
-    "Wetherquill Winterbeam Yarrowby".split()
+    "Wetherquill Winterbeam Yarrowby"
 )
+FIRST_NAMES = tuple(_FIRST.split())
+LAST_NAMES = tuple(_LAST.split())
 TOWNS = (
     ("Tidewick", "QT"),
     ("Oldharrow", "VH"),
