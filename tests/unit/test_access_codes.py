@@ -97,6 +97,22 @@ def test_a_refused_send_leaves_the_code_under_way_alone() -> None:
     assert answer(book, "123456") == "passed"
 
 
+def test_calling_again_and_again_buys_no_more_codes_a_day() -> None:
+    book = codes(*["123456"] * 9, limits=CodeLimits(sends=2, sends_a_day=3, remembered=2))
+    for number in range(3):
+        book.issue(f"leg_{number}", NOW + number, "ix_nora")
+        book.forget(f"leg_{number}")
+    with pytest.raises(Denied, match="code-sends-used-up"):
+        book.issue("leg_9", NOW + 3, "ix_nora")
+    assert book.issue("leg_9", NOW + 3, "ix_ben")
+    assert book.issue("leg_9", NOW + 3)
+    assert book.issue("leg_8", NOW + 86_400, "ix_nora")
+    with pytest.raises(Denied, match="code-sends-used-up"):
+        book.issue("leg_7", NOW + 86_400, "ix_nora")
+    book.issue("leg_6", NOW + 86_400, "ix_third")
+    assert list(book._days) == ["ix_nora", "ix_third"]
+
+
 def test_a_forgotten_leg_has_no_code() -> None:
     book = codes("123456", "654321")
     book.issue("leg_1", NOW)

@@ -93,6 +93,7 @@ def test_a_closed_grant_cannot_be_confirmed_into_life(grants: Grants) -> None:
     grants.confirm(grant.id, NOW)
     grants.confirm("gr_nothing", NOW)
     assert refused(grants, grant.id) == "call-ended"
+    assert grants._state.confirmed == {}
 
 
 def test_looks_per_call_have_a_ceiling_that_a_transfer_does_not_lift(grants: Grants) -> None:
@@ -198,6 +199,8 @@ def test_sweeping_forgets_what_is_over_and_keeps_the_rest(grants: Grants) -> Non
     assert refused(grants, over.id) == "not-your-call"
     assert grants.assurance(over) == 0
     assert grants.find(live.id, "ag_2") == live
+    assert grants.hang_up("leg_c1", NOW + 30) == grants.of_leg("leg_a1") == []
+    assert set(grants._state.on_leg) == {"leg_c2", "leg_a2"}
     assert set(grants.sweep(NOW + 3_600)) == {live.id, "leg_c2"}
 
 

@@ -183,17 +183,33 @@ def test_a_revocation_counts_even_if_the_disk_fails_and_says_so(
     assert gone(sessions, token)
 
 
-def test_revoking_races_with_opening_and_nothing_slips_through(store: MemoryStaff, clock: HandClock) -> None:
-    """A session opened while all are revoked is either revoked in memory and on disk, or in neither."""
-    for _ in range(30):
-        sessions = Sessions(store, clock, LIMITS)
-        opener = threading.Thread(target=sessions.open, args=("ag_1",))
-        opener.start()
-        sessions.revoke_agent("ag_1")
-        opener.join(10)
-        in_memory = {row.digest for row in sessions.of_agent("ag_1")}
-        assert in_memory == {row.digest for row in store.sessions()}
-        sessions.revoke_agent("ag_1")
+class SlowStore(MemoryStaff):
+    """Says when it is about to keep a session, and waits to be told to return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored, self.go_on = threading.Event(), threading.Event()
+
+    def put_session(self, row: SessionRow) -> None:
+        super().put_session(row)
+        self.stored.set()
+        assert self.go_on.wait(10)
+
+
+def test_a_session_that_is_being_opened_does_not_slip_through_a_revocation(clock: HandClock) -> None:
+    store = SlowStore()
+    sessions = Sessions(store, clock, LIMITS)
+    ended: list[int] = []
+    opener = threading.Thread(target=sessions.open, args=("ag_1",))
+    revoker = threading.Thread(target=lambda: ended.append(sessions.revoke_agent("ag_1")))
+    opener.start()
+    assert store.stored.wait(10)
+    revoker.start()
+    revoker.join(0.05)  # it must wait for the opening to end; were it not to, it would find nothing to revoke
+    store.go_on.set()
+    opener.join(10)
+    revoker.join(10)
+    assert (ended, sessions.all(), store.sessions()) == ([1], [], [])
 
 
 def test_a_row_planted_in_the_store_opens_nothing_without_its_token(store: MemoryStaff, clock: HandClock) -> None:

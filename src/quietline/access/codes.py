@@ -3,7 +3,8 @@ out-of-band channel). Pure: clock readings, key and digits are handed in.
 
 Only an HMAC under a key of this process and the leg's id is kept: the table alone, in a log or on disk, yields no code.
 After a restart the caller is sent a new one. A new code replaces the old and its tries, and sends are counted per leg,
-so that replacing cannot buy more than `sends × tries` guesses: 9 in 10^6 at the defaults.
+so that replacing cannot buy more than `sends × tries` guesses: 9 in 10^6 at the defaults. Calling again and again buys
+no more than `sends_a_day × tries` for one subject: 30 in 10^6 a day (§5.2.2 there allows 100 failures in a row).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,15 +20,21 @@ from quietline.access.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
 
 DIGITS = 6
+_DAY = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class CodeLimits:
-    """`seconds` a code is good for, `tries` for each code, `sends` for each leg."""
+    """`seconds` a code is good for, `tries` for each code, `sends` for each leg, `sends_a_day` for each subject.
+
+    `remembered`: subjects kept; the least recently sent to go first.
+    """
 
     seconds: float = 120.0
     tries: int = 3
     sends: int = 3
+    sends_a_day: int = 10
+    remembered: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +60,21 @@ class Codes:
         self._make_code = make_code
         self._pending: dict[str, _Pending] = {}
         self._sends: dict[str, int] = {}
+        self._days: OrderedDict[str, list[float]] = OrderedDict()  # subject -> times of sends in the last day
 
-    def issue(self, leg: str, now: float) -> Sealed[str]:
+    def issue(self, leg: str, now: float, subject: str = "") -> Sealed[str]:
         """A new code for this leg; the old one is dead. Raises Denied("code-sends-used-up").
 
         Called for callers who are not known as well (the code is then sent nowhere), so that both are treated alike.
+        `subject`: a token that is the same over calls (the number's blind index, known or not); "" counts no day.
         """
         sent = self._sends.get(leg, 0)
-        if sent >= self._limits.sends:
+        today = [at for at in self._days.get(subject, ()) if now - _DAY < at]
+        if sent >= self._limits.sends or len(today) >= self._limits.sends_a_day:
             raise denied(Why.CODE_SENDS_USED_UP)
         self._sends[leg] = sent + 1
+        if subject:
+            self._remember(subject, [*today, now])
         code = self._make_code()
         self._pending[leg] = _Pending(self._mac(leg, code), now + self._limits.seconds, self._limits.tries)
         return Sealed(code)
@@ -85,6 +98,12 @@ class Codes:
         """The leg ended: its code and its count go."""
         self._pending.pop(leg, None)
         self._sends.pop(leg, None)
+
+    def _remember(self, subject: str, sends: list[float]) -> None:
+        self._days[subject] = sends
+        self._days.move_to_end(subject)
+        if len(self._days) > self._limits.remembered:
+            self._days.popitem(last=False)
 
     def _count_down(self, leg: str, pending: _Pending) -> None:
         if pending.tries_left <= 1:
