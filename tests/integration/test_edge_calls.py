@@ -73,7 +73,7 @@ async def ticket_for(edge: RealEdge, peer: Peer, request: Request) -> LegTicket:
     return ticket_of(edge, arrived)
 
 
-# ---- a call in ----------------------------------------------------------------------------------------------------
+# ---- a call in -----------------------------------------------------------------------------------
 
 
 async def test_a_caller_reaches_the_controller_with_one_signed_ticket(edge: RealEdge) -> None:
@@ -143,7 +143,9 @@ async def test_a_callers_own_headers_stop_at_the_edge(edge: RealEdge, header: st
 
 
 async def test_the_far_side_sees_nothing_of_the_controller(edge: RealEdge) -> None:
-    edge.controller.extra = "Server: controller-1\r\nX-QL-Leg: inner\r\nX-QL-Call: 7\r\nP-Asserted-Identity: <sip:a@b>\r\n"
+    edge.controller.extra = (
+        "Server: controller-1\r\nX-QL-Leg: inner\r\nX-QL-Call: 7\r\nP-Asserted-Identity: <sip:a@b>\r\n"
+    )
     phone, request = await edge.phone(), Request(body=SDP)
     answered = await call(phone, request)
     await hang_up(phone, request, answered)
@@ -156,7 +158,7 @@ async def test_a_second_topoh_cookie_is_refused(edge: RealEdge) -> None:
     assert (await call(phone, Request(body=SDP, extra="TH: xxx\r\n"))).code == 400
 
 
-# ---- what is signed: the number claimed -------------------------------------------------------------------------------
+# ---- what is signed: the number claimed ----------------------------------------------------------
 
 CLAIMS = [
     ("<sip:+442079460001@x.example>", "", "+442079460001", False),
@@ -205,7 +207,13 @@ async def test_the_claimed_number_of_a_named_trunk(
         ("127.0.0.1", "sip:+442079460100@x", "<sip:+442079460101@x>", "", "+442079460100"),
         ("127.0.0.1", "tel:+442079460100", "", "", "+442079460100"),
         ("127.0.0.17", "sip:+442079460100@x", "<sip:+442079460101@x>", "", "+442079460101"),
-        ("127.0.0.32", "sip:+442079460100@x", "", "Diversion: <sip:+442079460102@x>;reason=no-answer\r\n", "+442079460102"),
+        (
+            "127.0.0.32",
+            "sip:+442079460100@x",
+            "",
+            "Diversion: <sip:+442079460102@x>;reason=no-answer\r\n",
+            "+442079460102",
+        ),
         ("127.0.0.32", "sip:+442079460100@x", "", "", "+442079460100"),
     ],
 )
@@ -216,7 +224,7 @@ async def test_the_dialled_number_comes_from_where_the_trunk_says(
     assert (await ticket_for(edge, phone, Request(uri=uri, to=to, extra=extra, body=SDP))).dialled == dialled
 
 
-# ---- encryption policy ------------------------------------------------------------------------------------------------
+# ---- encryption policy ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -268,7 +276,7 @@ async def test_an_encrypted_call_cannot_turn_plain_later(edge: RealEdge) -> None
     await hang_up(phone, replace(request, cseq=6), answered)
 
 
-# ---- ringing an agent ---------------------------------------------------------------------------------------------------
+# ---- ringing an agent ----------------------------------------------------------------------------
 
 
 def offer_to(agent: str = "ag_ring") -> Request:

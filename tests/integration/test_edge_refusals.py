@@ -76,7 +76,7 @@ def codes(answers: list[Message]) -> list[int]:
     return [answer.code for answer in answers]
 
 
-# ---- sign-in ----------------------------------------------------------------------------------------------------------
+# ---- sign-in -------------------------------------------------------------------------------------
 
 
 async def test_a_phone_signs_in_with_its_own_credential_only(edge: RealEdge) -> None:
@@ -146,7 +146,7 @@ async def test_agents_do_not_call_in(edge: RealEdge) -> None:
     assert (await call(elsewhere, Request(body=SDP, caller="<sip:ag_1@quietline.local>"))).code == 403
 
 
-# ---- trunks ---------------------------------------------------------------------------------------------------------------
+# ---- trunks --------------------------------------------------------------------------------------
 
 
 def with_certificate(edge: RealEdge, folder: Path, name: str) -> ssl.SSLContext:
@@ -171,18 +171,25 @@ async def test_signed_by_our_ca_is_not_enough(edge: RealEdge, tmp_path: Path) ->
 
 
 async def test_no_certificate_and_a_foreign_one_get_no_connection(edge: RealEdge, tmp_path: Path) -> None:
-    foreign = issue(make_ca(datetime.now(UTC)), "carrier-a.example", ["carrier-a.example"], datetime.now(UTC), client=True)
+    foreign = issue(
+        make_ca(datetime.now(UTC)), "carrier-a.example", ["carrier-a.example"], datetime.now(UTC), client=True
+    )
     pem = tmp_path / "foreign.pem"
     pem.write_bytes(foreign.certificate_pem + foreign.key_pem)
     bad = edge.tls
     bad.load_cert_chain(pem)
     for context in (edge.tls, bad):
         with pytest.raises((OSError, asyncio.IncompleteReadError)):
-            phone = await edge.phone(port=edge.config.edge.trunk_port, tls=context)
-            await phone.send(Request("OPTIONS").text(phone))
-            await asyncio.wait_for(phone.closed.wait(), 3)
-            raise ConnectionError("closed by the edge")  # TLS 1.3: the refusal comes after the client's handshake
+            await use_until_closed(edge, context)
         assert await edge.controller.nothing(0.1)
+
+
+async def use_until_closed(edge: RealEdge, context: ssl.SSLContext) -> None:
+    """Connect and send; in TLS 1.3 the refusal comes only after the client's own handshake, as a closed connection."""
+    phone = await edge.phone(port=edge.config.edge.trunk_port, tls=context)
+    await phone.send(Request("OPTIONS").text(phone))
+    await asyncio.wait_for(phone.closed.wait(), 3)
+    raise ConnectionError("closed by the edge")
 
 
 async def test_a_name_in_a_certificate_counts_on_the_trunk_port_only(edge: RealEdge, tmp_path: Path) -> None:
@@ -190,7 +197,9 @@ async def test_a_name_in_a_certificate_counts_on_the_trunk_port_only(edge: RealE
     assert await arrives_as(edge, phone, Request(body=SDP)) == ""
 
 
-@pytest.mark.parametrize(("source", "name"), [("127.0.0.16", "by-address"), ("127.0.0.31", "by-address"), ("127.0.0.35", "")])
+@pytest.mark.parametrize(
+    ("source", "name"), [("127.0.0.16", "by-address"), ("127.0.0.31", "by-address"), ("127.0.0.35", "")]
+)
 async def test_a_trunk_is_known_by_its_address(edge: RealEdge, source: str, name: str) -> None:
     assert await arrives_as(edge, await edge.phone(source), Request(body=SDP)) == name
 
@@ -254,7 +263,7 @@ async def test_a_trunk_has_so_many_calls_a_second(edge: RealEdge) -> None:
     assert await edge.rpc.bans() == []  # limited, not banned
 
 
-# ---- bans -----------------------------------------------------------------------------------------------------------------
+# ---- bans ----------------------------------------------------------------------------------------
 
 
 async def test_a_flood_is_banned_silently_and_the_ban_can_be_lifted(edge: RealEdge) -> None:
@@ -308,7 +317,7 @@ async def test_a_place_where_agents_work_is_not_banned(edge: RealEdge) -> None:
     assert codes(await sign_in(agent, "ag_1", "secret")) == [401, 200]
 
 
-# ---- TLS and WebSocket -----------------------------------------------------------------------------------------------------
+# ---- TLS and WebSocket ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("port", ["tls_port", "trunk_port", "wss_port"])
@@ -316,7 +325,7 @@ async def test_tls_1_1_is_refused(edge: RealEdge, port: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await StreamPeer().open("127.0.0.1", getattr(edge.config.edge, port), context)
@@ -363,7 +372,7 @@ async def test_the_phones_port_speaks_no_http(edge: RealEdge) -> None:
     assert "404" in (await phone.receive()).start
 
 
-# ---- RPC ----------------------------------------------------------------------------------------------------------------------
+# ---- RPC -----------------------------------------------------------------------------------------
 
 
 async def test_the_rpc_socket_and_the_secrets_are_private(edge: RealEdge) -> None:

@@ -198,6 +198,8 @@ class StreamPeer(Peer):
             asyncio.open_connection(address, port, ssl=tls, server_hostname=name, local_addr=local), WAIT
         )
         host = self.writer.get_extra_info("sockname")
+        if host is None:
+            raise ConnectionError("closed at once")
         self.host = f"[{host[0]}]:{host[1]}" if ":" in host[0] else f"{host[0]}:{host[1]}"
         await self._hand_shake(name, port)
         self._task = asyncio.create_task(self._read())
