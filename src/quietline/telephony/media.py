@@ -12,6 +12,7 @@ import asyncio
 import secrets
 import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -140,8 +141,9 @@ class RtpengineMedia:
     async def _end_prompt(self, seconds: float) -> None:
         """Owned by this object: cancelled by the next prompt, by `stop` and by `release`."""
         await asyncio.sleep(seconds)
-        async with self._lock:
-            await self._prompting(False)
+        with suppress(RelayUnavailable):  # the call's own next command meets the same fault and ends the call
+            async with self._lock:
+                await self._prompting(False)
 
     # The agent
 

@@ -78,11 +78,11 @@ KEPT = {
 }
 SESSION_WIDE = ("setup", "fingerprint", "ice-ufrag", "ice-pwd", "ice-options")  # may stand above the first m= line
 _KEPT = {
-    name: re.compile(f"(?:{pattern})(?= |$)" if name == "candidate" else rf"(?:{pattern})\Z")
+    name: re.compile(rf"(?:{pattern})(?= |\Z)" if name == "candidate" else rf"(?:{pattern})\Z", re.ASCII)
     for name, pattern in KEPT.items()
 }
-_MEDIA = re.compile(r"([a-z]{1,16}) (\d{1,5})(?:/\d{1,2})? ([A-Z0-9/]{3,20}) ([!-~]{1,32}(?: [!-~]{1,32})*)")
-_RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9._-]{1,32})/(\d{1,6})(?:/1)?")
+_MEDIA = re.compile(r"([a-z]{1,16}) (\d{1,5})(?:/\d{1,2})? ([A-Z0-9/]{3,20}) ([!-~]{1,32}(?: [!-~]{1,32})*)", re.ASCII)
+_RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9._-]{1,32})/(\d{1,6})(?:/1)?", re.ASCII)
 _CRYPTO = re.compile(
     r"(\d{1,9}) ([A-Z0-9_]{1,32}) inline:([A-Za-z0-9+/=]{38,60})((?:\|2\^\d{1,2})?(?:\|\d{1,10}:\d{1,3})?)"
 )
