@@ -383,6 +383,21 @@ def test_the_memory_of_parsed_agents_is_bounded(policies: Policies) -> None:
     assert outcome(policies, PEOPLE["trained"], Action.NOTE, call()) == "shown"
 
 
+def test_the_table_of_reasons_is_what_the_policies_say(policies: Policies) -> None:
+    """docs/decisions/0004-access.md, read as data."""
+    text = (Path(__file__).parents[2] / "docs/decisions/0004-access.md").read_text("utf-8")
+    lines = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.splitlines() if line[:2] == "| "]
+    head, *body = lines
+    assert [Reason(name) for name in head[2:]] == list(Reason)
+    assert [row[0] for row in body] == list(FIELDS)
+    for name, least, *cells in body:
+        for reason, cell in zip(Reason, cells + [""] * (len(Reason) - len(cells)), strict=True):
+            asked = (PEOPLE["trained"], Action.REVEAL, call(int(least)), FIELDS[name], reason)
+            assert (outcome(policies, *asked) == "shown") == (cell == "yes"), (name, reason)
+            asked = (PEOPLE["trained"], Action.REVEAL, call(int(least) - 1), FIELDS[name], reason)
+            assert outcome(policies, *asked) != "shown"
+
+
 # -- store walls
 
 
