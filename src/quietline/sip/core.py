@@ -137,6 +137,7 @@ class Core:
     def adopt_server(self, machine: ServerInvite | ServerOther) -> None:
         machine.key = server_key(machine.request)
         self.servers[machine.key] = machine
+        self.schedule(machine)
 
     def answer(
         self, machine: ServerInvite | ServerOther, status: int, now: float,

@@ -12,18 +12,19 @@ QUOTED = r'"(?:[^"\\]|\\.)*+"'
 HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._\-]++)"
 
 IS_TOKEN = re.compile(rf"{TOKEN}+").fullmatch
-_NAME_ADDR = re.compile(rf'[ \t]*(?:{QUOTED}|[^"<>,;:@\\]*+)[ \t]*<([A-Za-z][A-Za-z0-9+.\-]*+:[^<>"\s]++)>(.*)', re.S)
-_ADDR_SPEC = re.compile(r'[ \t]*([A-Za-z][A-Za-z0-9+.\-]*+:[^<>",;?\s]++)(.*)', re.S)
-_PARAMS = re.compile(rf"(?:[ \t]*;[ \t]*{TOKEN}++(?:[ \t]*=[ \t]*(?:{QUOTED}|[^\s;,\"]++))?)*+[ \t]*", re.S)
+_NAME_ADDR = re.compile(rf'[ \t]*+(?:{QUOTED}|[^"<>,;:@\\]*+)[ \t]*+<([A-Za-z][A-Za-z0-9+.\-]*+:[^<>"\s]++)>(.*)', re.S)
+_ADDR_SPEC = re.compile(r'[ \t]*+([A-Za-z][A-Za-z0-9+.\-]*+:[^<>",;?\s]++)(.*)', re.S)
+_PARAMS = re.compile(rf"(?:[ \t]*+;[ \t]*+{TOKEN}++(?:[ \t]*+=[ \t]*+(?:{QUOTED}|[^\s;,\"]++))?)*+[ \t]*+", re.S)
 _QUOTED = re.compile(QUOTED, re.S)
-_TAG = re.compile(rf";[ \t]*tag[ \t]*=[ \t]*({TOKEN}+)", re.I)
+_TAG = re.compile(rf";[ \t]*+tag[ \t]*+=[ \t]*+({TOKEN}+)", re.I)
 _VIA = re.compile(
-    rf"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN}++)[ \t]++({HOST}(?:[ \t]*:[ \t]*[0-9]{{1,5}})?)(.*)", re.S | re.I
+    rf"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++({HOST}(?:[ \t]*+:[ \t]*+[0-9]{{1,5}})?)(.*)",
+    re.S | re.I,
 )
-_BRANCH = re.compile(rf";[ \t]*branch[ \t]*=[ \t]*({TOKEN}+)", re.I)
+_BRANCH = re.compile(rf";[ \t]*+branch[ \t]*+=[ \t]*+({TOKEN}+)", re.I)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:[^\s<>\"]++").fullmatch
 _SIP_URI = re.compile(rf"sips?:(?:[^@\s<>\"]++@)?{HOST}(?::[0-9]{{1,5}})?(?:;[^?\s<>\",@;]++)*+", re.I).fullmatch
-_LOOSE = re.compile(r";[ \t]*lr(?:[ \t]*=|[ \t]*;|[ \t]*>|[ \t]*$)", re.I)
+_LOOSE = re.compile(r";[ \t]*+lr(?:[ \t]*+=|[ \t]*+;|[ \t]*+>|[ \t]*+$)", re.I)
 
 
 def read_address(value: str) -> tuple[str, str]:

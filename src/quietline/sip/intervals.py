@@ -8,8 +8,8 @@ from quietline.sip.message import Message, Request, Response
 from quietline.sip.session import SessionTimer
 
 MAX_INTERVAL = 86_400  # seconds; a longer one is as good as none
-_DELTA = re.compile(r"[ \t]*([0-9]{1,9})[ \t]*(?:;.*)?", re.S).fullmatch
-_REFRESHER = re.compile(r";[ \t]*refresher[ \t]*=[ \t]*(uac|uas)\b", re.I)
+_DELTA = re.compile(r"[ \t]*+([0-9]{1,9})[ \t]*+(?:;.*)?", re.S).fullmatch
+_REFRESHER = re.compile(r";[ \t]*+refresher[ \t]*+=[ \t]*+(uac|uas)\b", re.I)
 
 
 class TooSmall(Exception):

@@ -27,11 +27,11 @@ LIMITS = Limits()
 MAX_CSEQ = 2**31 - 1  # RFC 3261 §8.1.1.5
 MAX_FORWARDS = 255  # RFC 3261 §20.22
 
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]+")  # spaces before the line end stay: looking for them would be quadratic
 _START = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) (\S+) SIP/2\.0").fullmatch
 _STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: (.*))?", re.S).fullmatch
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+").fullmatch
-_CSEQ = re.compile(r"[ \t]*([0-9]{1,10})[ \t]+([^ \t]+)[ \t]*").fullmatch
+_CSEQ = re.compile(r"([0-9]{1,10})[ \t]++([^ \t]++)").fullmatch
 _NUMBER = re.compile(r"[0-9]{1,10}").fullmatch
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", re.A).fullmatch
 _SINGLE = frozenset(

@@ -157,7 +157,8 @@ class Session:
         unacked = self.unacked
         return {
             "id": self.id, "outgoing": self.outgoing, "peer": list(self.peer), "phase": self.phase.value,
-            "dialog": self.dialog.save(), "invite": self.invite.dump() if self.invite else None,
+            "dialog": self.dialog.save(),
+            "invite": self.invite.dump() if self.invite and not self.invite.done else None,
             "local_sdp": self.local_sdp, "peer_updates": self.peer_updates, "saved_at": now,
             "unacked": [unacked.cseq, unacked.data.decode("utf-8", "surrogateescape")] if unacked else None,
             "ack": [self.ack[0], self.ack[1].decode("utf-8", "surrogateescape")],
