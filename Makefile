@@ -19,7 +19,7 @@ up: setup  ## keep the product running with sample data
 	@$(ROOT) $(VENV)/bin/quietline up --sample
 
 down: setup  ## stop it
-	@$(ROOT) $(VENV)/bin/quietline down
+	@$(ROOT) $(VENV)/bin/quietline down --sample
 
 test: setup lint  ## every test, on real parts
 	@$(ROOT) $(PY) -m pytest

@@ -65,6 +65,7 @@ class Supervisor:
     def __init__(self, parts: tuple[Part, ...], log_directory: Path, socket: Path, on_fault: FaultSink) -> None:
         self._parts = parts
         self._logs = log_directory
+        self._socket = socket
         self._server = WireServer(socket, self._handle)
         self._on_fault = on_fault
         self._stop = asyncio.Event()
@@ -88,6 +89,7 @@ class Supervisor:
                 with suppress(asyncio.CancelledError):
                     await keeper
         await self._server.stop()
+        self._socket.unlink(missing_ok=True)  # gone: everything has stopped
 
     async def _keep(self, part: Part) -> None:
         pause = FIRST_PAUSE

@@ -126,7 +126,7 @@ class WireServer:
         self._clients.add(writer)
         try:
             async with asyncio.TaskGroup() as answers:
-                async for frame in _frames(reader):
+                while (frame := await _next(reader)) is not None:
                     await slots.acquire()
                     answers.create_task(self._answer(peer, frame, writer, slots))
                 writer.close()  # the peer left: subscriptions end on their next write
@@ -145,10 +145,12 @@ class WireServer:
             slots.release()
 
 
-async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[Frame]:
-    with suppress(asyncio.IncompleteReadError):
-        while True:
-            yield await read_frame(reader)
+async def _next(reader: asyncio.StreamReader) -> Frame | None:
+    """The next frame, None at the end."""
+    try:
+        return await read_frame(reader)
+    except asyncio.IncompleteReadError:
+        return None
 
 
 async def _outcome(handle: Handler, peer: Peer, frame: Frame) -> Frame:
@@ -242,7 +244,7 @@ class WireClient:
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async for frame in _frames(reader):
+            while (frame := await _next(reader)) is not None:
                 waiting = self._waiting.get(frame.get("id", 0))
                 if waiting and not waiting.done():
                     waiting.set_result(frame)

@@ -9,7 +9,7 @@ import typer
 
 from quietline.errors import QuietlineError
 
-COMMANDS = ("run", "down", "status", "doctor", "config", "vault", "staff", "phone")
+COMMANDS = ("run", "up", "down", "status", "doctor", "config", "vault", "staff", "phone", "call")
 
 app = typer.Typer(
     name="quietline",

@@ -9,19 +9,19 @@ from pathlib import Path
 import typer
 
 from quietline.cli.options import DEFAULT_CONFIG, ConfigPath
+from quietline.cli.status import tell
 from quietline.config_file import load
 from quietline.errors import Unavailable
-from quietline.wire import WireClient
 
 PATIENCE = 30.0  # seconds
-SAMPLE_CONFIG = "/var/lib/quietline-sample/quietline.toml"
+SAMPLE_CONFIG = Path("/var/lib/quietline-sample/quietline.toml")
 
 
 def command(config: ConfigPath = DEFAULT_CONFIG, sample: bool = False) -> None:
     """Stop the product (with --sample: the sample of `make up`) and wait until it has stopped."""
-    settings = load(Path(SAMPLE_CONFIG) if sample else config)
+    settings = load(SAMPLE_CONFIG if sample else config)
     try:
-        asyncio.run(WireClient(settings.paths.supervisor_socket).call("stop"))
+        asyncio.run(tell(settings, "stop"))
     except Unavailable:
         typer.echo("It does not run.")
         return

@@ -18,7 +18,7 @@ def command(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> Non
 
 
 async def _status(config: Config) -> list[dict[str, Any]]:
-    lives = await WireClient(config.paths.supervisor_socket).call("status")
+    lives = await tell(config, "status")
     vault = await _ask(WireClient(config.paths.vault_socket, timeout=2.0), "status")
     floor = await _ask(WireClient(config.paths.controller_socket, timeout=2.0), "floor")
     notes = {"vault": _line(vault), "controller": _line(floor)}
@@ -26,6 +26,15 @@ async def _status(config: Config) -> list[dict[str, Any]]:
         {"part": name, "pid": life["pid"] or "-", "starts": life["starts"], "says": notes.get(name, "")}
         for name, life in lives.items()
     ]
+
+
+async def tell(config: Config, operation: str) -> dict[str, Any]:
+    """One word to the supervisor. Raises Unavailable when it does not run."""
+    client = WireClient(config.paths.supervisor_socket)
+    try:
+        return await client.call(operation)
+    finally:
+        await client.close()
 
 
 async def _ask(client: WireClient, operation: str) -> dict[str, Any]:

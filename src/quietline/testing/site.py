@@ -27,8 +27,11 @@ from quietline.config_file import dump
 from quietline.errors import QuietlineError, Unavailable
 from quietline.sealed import Sealed
 from quietline.telephony.certificates import issue_trunk
+from quietline.telephony.private_files import owner_ids, write_private
+from quietline.testing.code_gateway import CodeGateway
 from quietline.testing.edge_kit import free_ports
 from quietline.testing.sample import Chain, sample_chain
+from quietline.testing.wire import Edge as PhoneEdge
 from quietline.vault.client import AdminVaultClient
 from quietline.wire import WireClient
 
@@ -82,6 +85,7 @@ class Site:
 
     config: Config
     passphrase: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    gateway_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     chain: Chain = field(default_factory=sample_chain)
     agents: dict[str, str] = field(default_factory=dict)  # login -> agent token
     passwords: dict[str, str] = field(default_factory=dict, repr=False)  # login -> password
@@ -102,14 +106,24 @@ class Site:
     ) -> None:
         await self.stop()
 
+    @property
+    def config_path(self) -> Path:
+        return self.folder / "quietline.toml"
+
+    def write_files(self) -> None:
+        """The configuration file, and the gateway's token for the vault's eyes."""
+        for folder in (self.config.paths.log, self.config.paths.state / "vault"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.config_path.write_text(dump(self.config))
+        token = self.config.paths.state / "vault" / "gateway.token"
+        write_private(token, self.gateway_token.encode(), 0o400, owner_ids(self.config.users.vault))
+
     async def start(self) -> None:
         """Start the supervisor as a command of its own and wait until every part answers."""
-        self.config.paths.log.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "quietline.toml"
-        path.write_text(dump(self.config))
+        self.write_files()
         with (self.config.paths.log / "supervisor.log").open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "quietline.cli", "run", "--config", str(path)),
+                *(sys.executable, "-m", "quietline.cli", "run", "--config", str(self.config_path)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -229,6 +243,21 @@ class Site:
         context = ssl.create_default_context(cafile=str(self.ca)) if self.ca.exists() else ssl.create_default_context()
         context.check_hostname = False  # reached by address here; the certificate is still verified
         return context
+
+    def gateway(self) -> CodeGateway:
+        """The text-message carrier that the vault posts codes to; enter it with `async with`."""
+        return CodeGateway(self.gateway_token, int(self.config.vault.code_gateway.split(":")[2].split("/")[0]))
+
+    def trunk(self, host: str = "127.0.0.1") -> PhoneEdge:
+        """How the named carrier reaches the edge: mutual TLS."""
+        certificate, key = self.trunk_certificate()
+        edge = self.config.edge
+        return PhoneEdge(host, edge.trunk_port, domain=edge.realm, ca=self.ca, certificate=certificate, key=key)
+
+    def public(self, host: str = "127.0.0.1") -> PhoneEdge:
+        """How any phone reaches the edge: TLS without a client certificate."""
+        edge = self.config.edge
+        return PhoneEdge(host, edge.tls_port, domain=edge.realm, ca=self.ca)
 
     @property
     def url(self) -> str:
