@@ -17,7 +17,7 @@ from quietline.access.grants import CallerLeg, Grants
 from quietline.access.reasons import Why, denied
 from quietline.clock import Clock
 from quietline.config import Config
-from quietline.errors import Denied, TamperError, Unavailable
+from quietline.errors import Denied, EdgeUnavailable, TamperError, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.legs import LegTicket
 from quietline.sealed import SIGNALLING, Sealed, Ticket
@@ -131,7 +131,11 @@ class Calls:
         ticket = self._check(agent_header, "agent")
         try:
             grant = await self._grant(leg, ticket)
+        except EdgeUnavailable:
+            self._forget_unused(ticket)
+            raise
         except Denied as refusal:
+            self._forget_unused(ticket)
             self._journal.soon(Kind.LOOK_REFUSED, action="connect", leg=leg, agent=ticket.agent, why=refusal.reason)
             raise
         self._journal.soon(Kind.GRANT_OPENED, grant=grant, leg=leg, agent=ticket.agent)
@@ -142,11 +146,15 @@ class Calls:
         for other in self._grants.of_agent(ticket.agent):
             if other.agent_leg == ticket.id and other.caller_leg != leg:
                 raise denied(Why.NOT_YOUR_CALL)  # one agent's leg hears one caller
-        self._legs.add(ticket)
+        if self._legs.get(ticket.id) is None:
+            self._legs.add(ticket)
         if not await self._legs.alive(leg, ticket.id):
-            self._legs.forget(ticket.id)
             raise denied(Why.CALL_UNCONFIRMED)
         return self._grants.connect(leg, ticket.id, ticket.agent, self._clock.wall()).id
+
+    def _forget_unused(self, ticket: LegTicket) -> None:
+        if all(grant.agent_leg != ticket.id for grant in self._grants.of_agent(ticket.agent)):
+            self._legs.forget(ticket.id)
 
     def hang_up(self, leg: str) -> None:
         """Close every grant of this leg, and forget its code."""

@@ -6,7 +6,7 @@ A mask is the same three dots for every value: it holds no digit, no length, no 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ from quietline.errors import Denied
 from quietline.sealed import DOTS
 from quietline.vault.schema import FieldSpec
 
-_CARD_RUN = re.compile(r"(?:\d[\s.-]?){12,18}\d")  # ISO/IEC 7812-1: 13 to 19 digits in use
+_RUN = re.compile(r"\d+(?:[\s.-]{1,3}\d+)*")
+_GROUP = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,22 @@ def best_refusal(answers: Sequence[Basis | Denied]) -> Denied | None:
 
 
 def holds_card_number(text: str) -> bool:
-    """Whether a run of 13 to 19 digits passes the Luhn check (ISO/IEC 7812-1 annex B)."""
-    return any(
-        luhn(digits[start : start + length])
-        for run in _CARD_RUN.findall(text)
-        for digits in [re.sub(r"\D", "", run)]
-        for length in range(13, len(digits) + 1)
-        for start in range(len(digits) - length + 1)
-    )
+    """Whether digits, written in one or in groups, make 13 to 19 that pass the Luhn check (ISO/IEC 7812-1 annex B).
+
+    Groups beside it (an expiry date) do not hide it: every sequence of whole groups is tried.
+    """
+    return any(luhn(digits) for run in _RUN.findall(text) for digits in _candidates(_GROUP.findall(run)))
+
+
+def _candidates(groups: list[str]) -> Iterator[str]:
+    for start in range(len(groups)):
+        digits = ""
+        for group in groups[start:]:
+            digits += group
+            if len(digits) > 19:
+                break
+            if len(digits) >= 13:
+                yield digits
 
 
 def luhn(digits: str) -> bool:

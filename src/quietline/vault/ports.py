@@ -90,7 +90,8 @@ class DeskVault(Protocol):
     async def sign_out(self, token: str) -> None: ...
 
     async def phone(self, token: str) -> dict[str, str]:
-        """A SIP credential for this session: user, password, realm. Dies with the session."""
+        """A SIP credential: user, password, realm, kind. kind "session" dies with the agent's last session; "lasting":
+        the agent has a hardware phone, the password is "" and the page registers nothing."""
 
     async def card(self, token: str, grant: str) -> dict[str, object]:
         """The minimum, masked on the server, as the desk's page draws it:

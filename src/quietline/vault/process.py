@@ -22,6 +22,7 @@ from quietline.errors import ConfigError
 from quietline.sealed import Sealed
 from quietline.telephony.edge import rpc_socket
 from quietline.telephony.edge_rpc import EdgeRpc
+from quietline.vault.edge_side import EdgeSide
 from quietline.vault.gateway import HttpGateway
 from quietline.vault.hardening import harden
 from quietline.vault.open_ledger import open_ledger
@@ -49,7 +50,7 @@ def build_vault(config: Config, leg_key: bytes, hardened: dict[str, bool] | None
         raise ConfigError(f"vault: the leg key has {LEG_KEY_BYTES} bytes, the same as the edge's")
     folder = config.paths.state / "vault"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    edge = EdgeRpc(rpc_socket(config), config.vault.edge_answer_seconds)
+    edge = EdgeSide(EdgeRpc(rpc_socket(config), config.vault.edge_answer_seconds))
     gateway = config.vault.code_gateway
     channel = HttpGateway(gateway, folder / "gateway.token") if gateway else None
     world = World(config, SystemClock(), leg_key, edge, edge, channel, open_ledger)

@@ -215,8 +215,11 @@ class _Core:
         stored = await asyncio.to_thread(self.staff.grants)
         grants.restore(stored)
         saved = await asyncio.to_thread(self.remembered.all, "leg")
-        legs.restore(load(each) for each in saved.values())
-        return {str(each["id"]): str(each["agent_leg"]) for each in stored if each["kind"] == "grant"}
+        agent_legs = {str(each["id"]): str(each["agent_leg"]) for each in stored if each["kind"] == "grant"}
+        needed = {str(each["id"]) for each in stored} | set(agent_legs.values())
+        legs.restore(load(each) for leg, each in saved.items() if leg in needed)
+        await asyncio.to_thread(self.remembered.forget, *(f"leg/{leg}" for leg in saved if leg not in needed))
+        return agent_legs
 
     def _calls(self, journal: Journal, legs: LegBook, grants: Grants) -> Calls:
         limits = self.world.config.vault
