@@ -77,9 +77,9 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Request | Response:
     start, *lines = text.split("\r\n")
     message = _start_line(start)
     try:
+        _read_headers(message, (lines if blank else [line for line in lines if line])[: limits.headers])
         if len(data) > limits.message or len(head) > limits.head or len(lines) > limits.headers:
             raise _Fault(513, "message too large")
-        _read_headers(message, lines if blank else [line for line in lines if line])
         _check_start_line(message, start, limits)
         _read_core(message)
         _check_rest(message)
