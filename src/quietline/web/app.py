@@ -29,7 +29,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def build_routes(desk: Desk) -> FastAPI:
     """The routes without their guard. No interactive documentation: it would need inline scripts."""
-    app = FastAPI(title="Quietline desk", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app = FastAPI(
+        title="Quietline desk",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
     app.state.desk = desk
     app.state.template = page.load_template()
     for router in ROUTERS:

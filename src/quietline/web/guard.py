@@ -82,9 +82,10 @@ class Guard:
                 await problem_of(error).response()(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - the last layer: answered and logged, without its text
             log.error("request failed", route=route_of(scope), error=place(error))
-            if answer.started:
+            if not answer.started:
+                await internal().response()(scope, receive, answer)
+            elif not answer.complete:
                 raise ConnectionAbortedError("answer broken off") from None
-            await internal().response()(scope, receive, answer)
 
     def record(self, scope: Scope, status: int, started: float) -> None:
         """The access log: the route's template, never the path, query, address or cookie."""
@@ -119,6 +120,7 @@ class _Answer:
         self._headers = headers
         self._began = time.perf_counter()
         self.started = False
+        self.complete = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -127,3 +129,4 @@ class _Answer:
             MutableHeaders(raw=message["headers"]).setdefault("cache-control", "no-store")
             self._guard.record(self._scope, message["status"], self._began)
         await self._send(message)
+        self.complete = message["type"] == "http.response.body" and not message.get("more_body")

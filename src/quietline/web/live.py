@@ -51,6 +51,11 @@ class Stream:
         self._pending = message
         self._wake.set()
 
+    def skip(self) -> None:
+        """What was put so far has been told already."""
+        self._pending = None
+        self._wake.clear()
+
     def close(self) -> None:
         self.closed = True
         self._wake.set()
@@ -98,28 +103,35 @@ class LiveFloor:
 
     async def run(self) -> None:
         """Follow the controller until cancelled; every break is retried, with backoff."""
-        async with asyncio.TaskGroup() as self._tasks:
-            retry = FIRST_RETRY
-            while True:
-                try:
-                    async for frame in self._controller.events():
-                        retry = FIRST_RETRY
-                        await self._hear(frame)
-                except (errors.Unavailable, errors.ProtocolError):
-                    self._lost()
-                await asyncio.sleep(retry)
-                retry = min(LAST_RETRY, retry * 2)
-                await self._refresh()
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                await self._follow()
+            finally:
+                self._tasks = None  # streams that end from now on start nothing any more
+
+    async def _follow(self) -> None:
+        retry = FIRST_RETRY
+        while True:
+            try:
+                async for frame in self._controller.events():
+                    retry = FIRST_RETRY
+                    self._hear(frame)
+            except (errors.Unavailable, errors.ProtocolError):
+                self._lost()
+            await asyncio.sleep(retry)
+            retry = min(LAST_RETRY, retry * 2)
+            await self._refresh()
 
     async def _refresh(self) -> None:
         """After a break: what every open page should show now."""
         for agent in [agent for agent, streams in self._streams.items() if streams]:
             try:
-                await self.view(agent)
+                self._learn(await self.view(agent), tell=True)
             except (errors.Unavailable, errors.ProtocolError):
                 return
 
-    async def _hear(self, frame: dict[str, Any]) -> None:
+    def _hear(self, frame: dict[str, Any]) -> None:
         self._found()
         if "view" in frame:
             self._learn(view_of(frame["view"]))
@@ -137,15 +149,19 @@ class LiveFloor:
             for stream in streams:
                 stream.put({"event": "fault", "part": "controller"})
 
-    def _learn(self, view: AgentView) -> AgentView:
-        """Keep the newer of two views and tell the pages. Answers and events take different ways and may overtake."""
+    def _learn(self, view: AgentView, tell: bool = False) -> AgentView:
+        """Keep the newer of two views; tell the pages what is new, or with `tell` in any case.
+
+        Answers and events take different ways and may overtake each other.
+        """
         known = self._views.get(view.agent)
         if known and known.since > view.since:
             return known
+        tell = tell or known != view
         self._views[view.agent] = view
         if view.call and view.grant:
             self._held[view.agent] = HeldGrant(view.call, view.grant)
-        for stream in self._streams.get(view.agent, ()):
+        for stream in self._streams.get(view.agent, ()) if tell else ():
             stream.put({"event": "state", "view": view})
         return view
 

@@ -177,6 +177,10 @@ def install(app: FastAPI) -> None:
         response.headers.update(error.headers or {})
         return response
 
+    async def unforeseen(_: Request, __: Exception) -> JSONResponse:
+        return internal().response()  # the guard logs it
+
     app.add_exception_handler(errors.QuietlineError, ours)
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

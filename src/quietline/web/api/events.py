@@ -38,7 +38,7 @@ async def events(desk: DeskDep, who: Caller) -> StreamingResponse:
 
 async def _lines(desk: Desk, who: SignedIn, stream: Stream) -> AsyncIterator[bytes]:
     try:
-        yield RETRY + await _first(desk, who)
+        yield RETRY + await _first(desk, who, stream)
         while not stream.closed:
             message = await stream.next(desk.site.limits.heartbeat_seconds)
             if message is not None:
@@ -52,9 +52,11 @@ async def _lines(desk: Desk, who: SignedIn, stream: Stream) -> AsyncIterator[byt
         desk.floor.drop_stream(stream)
 
 
-async def _first(desk: Desk, who: SignedIn) -> bytes:
+async def _first(desk: Desk, who: SignedIn, stream: Stream) -> bytes:
     try:
         view = await desk.floor.view(who.session.agent)
+        if not stream.closed:
+            stream.skip()
     except (errors.Unavailable, errors.ProtocolError):
         return encode_event("fault", {"part": "controller"})
     return encode_event("state", public_view(view, desk.clock.wall()))
