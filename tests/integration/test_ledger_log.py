@@ -111,11 +111,14 @@ async def test_a_held_disk_refuses_in_time_and_shows(bench: Bench) -> None:
         with pytest.raises(LedgerUnavailable, match=r"within 0\.2 s"):
             await log.append(entry(0))
         assert (log.health().state, log.health().waiting) == ("stalled", 0)
-        log.append_soon(entry(1))
+        with pytest.raises(LedgerUnavailable, match=r"within 0\.2 s"):
+            await log.append(entry(1))
+        log.append_soon(entry(2))
         bench.disk.release()
-        await until(lambda: log.size == 2)  # what was under way still came to stand; nobody showed anything for it
-        assert log.health().state == "ok"
-        assert (await log.append(entry(2))).index == 2
+        await until(lambda: log.size == 2 and log.health().state == "ok")
+        # What was under way still came to stand; what had only queued when it was given up did not.
+        assert [n for _, n in await kinds(log)] == [0, 2]
+        assert (await log.append(entry(3))).index == 2
 
 
 async def test_the_caller_s_own_deadline(bench: Bench) -> None:
@@ -274,6 +277,19 @@ async def test_close_says_what_it_could_not_write(bench: Bench) -> None:
         await log.append(entry(1))
     with pytest.raises(LedgerUnavailable, match="closed"):
         log.append_soon(entry(1))
+
+
+async def test_close_on_a_held_disk_tells_everyone(bench: Bench) -> None:
+    limits = Limits(wait_seconds=30.0, close_seconds=0.1)
+    log = await open_log(bench.path, signer=KEY, sealer=bench.sealer, durability=bench.disk, limits=limits)
+    bench.disk.hold()
+    waiting = asyncio.create_task(log.append(entry(0)))
+    await asyncio.to_thread(bench.disk.reached.wait, 10)
+    with pytest.raises(LedgerUnavailable, match="has not ended"):
+        await log.close()
+    with pytest.raises(LedgerUnavailable, match="no durable entry"):
+        await waiting
+    bench.disk.release()
 
 
 async def test_one_writer_only(bench: Bench) -> None:

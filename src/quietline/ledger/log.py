@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from quietline.clock import Clock, SystemClock
 from quietline.errors import LedgerUnavailable
 from quietline.ledger.checkpoint import NoteSigner
+from quietline.ledger.deadlines import Deadlines
 from quietline.ledger.export import Exported, export_ledger
 from quietline.ledger.merkle import leaf_hash
 from quietline.ledger.ports import BodySealer, Durability, Entry, Receipt
@@ -72,6 +73,7 @@ class TileLog:
         self._sealer = sealer
         self._clock = clock
         self._limits = limits
+        self._deadlines = Deadlines(limits.wait_seconds)
         self._waiting = 0
         self._closed = False
 
@@ -81,20 +83,19 @@ class TileLog:
         return self._writer.size
 
     async def append(self, entry: Entry) -> Receipt:
-        """See `Ledger.append`. After LedgerUnavailable or a cancelled wait the entry may still come to stand there.
+        """See `Ledger.append`. After LedgerUnavailable or a cancelled wait the entry may still come to stand there, if
+        its commit was under way; one that still queued is dropped.
 
         Raises TypeError or ValueError for an entry that cannot be encoded (`records.encode_body`).
         """
-        item = Item(entry.subject, encode_body(entry), future := asyncio.get_running_loop().create_future())
+        body = encode_body(entry)
         self._must_work()
+        future = self._deadlines.future()
         self._waiting += 1
-        self._writer.submit(item)
+        self._writer.submit(Item(entry.subject, body, future))
         try:
-            async with asyncio.timeout(self._limits.wait_seconds):
-                receipt: Receipt = await future
-                return receipt
-        except TimeoutError:
-            raise LedgerUnavailable(f"ledger: no durable entry within {self._limits.wait_seconds:g} s") from None
+            receipt: Receipt = await future
+            return receipt
         finally:
             self._waiting -= 1
 
@@ -158,7 +159,10 @@ class TileLog:
         if self._closed:
             return
         self._closed = True
-        unwritten = await asyncio.to_thread(self._writer.stop, self._limits.close_seconds)
+        try:
+            unwritten = await asyncio.to_thread(self._writer.stop, self._limits.close_seconds)
+        finally:
+            self._deadlines.stop()
         if unwritten:
             raise LedgerUnavailable(f"ledger: closed with {unwritten} entries unwritten ({self._writer.reason})")
 
@@ -194,7 +198,8 @@ async def open_log(
     loop = asyncio.get_running_loop()
 
     def tell(items: list[Item]) -> None:
-        loop.call_soon_threadsafe(_resolve, items)
+        with suppress(RuntimeError):  # the loop was closed after `close` gave up on a standing disk
+            loop.call_soon_threadsafe(_resolve, items)
 
     def start() -> Writer:
         key = NoteSigner(origin, signer)
@@ -212,7 +217,7 @@ def _resolve(items: list[Item]) -> None:
     """On the event loop: wake all appends of one commit."""
     for item in items:
         future = item.reply
-        if not isinstance(future, asyncio.Future) or future.done():
+        if future is None or future.done():
             continue  # given up meanwhile
         if isinstance(item.outcome, Receipt):
             future.set_result(item.outcome)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import sqlite3
@@ -41,7 +42,7 @@ class Item:
 
     __slots__ = ("body", "outcome", "reply", "subject")
 
-    def __init__(self, subject: str, body: bytes, reply: object | None = None) -> None:
+    def __init__(self, subject: str, body: bytes, reply: asyncio.Future[Receipt] | None = None) -> None:
         self.subject = subject
         self.body = body
         self.reply = reply
@@ -191,7 +192,7 @@ class Writer:
             self._stopping = True
         elif isinstance(got, Erasure):
             self._erasures.append(got)
-        else:
+        elif got.reply is None or not got.reply.done():  # nobody wants what was given up while it queued
             items.append(got)
 
     def _take_trouble(self) -> list[Item]:
