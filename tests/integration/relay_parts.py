@@ -164,12 +164,13 @@ class Phone(asyncio.DatagramProtocol):
     rtcp: list[bytes] = field(default_factory=list)
     undecipherable: int = 0
     crypto_tag: int = 1
+    host: str = "127.0.0.1"
 
     async def open(self) -> Phone:
         loop = asyncio.get_running_loop()
-        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
         self.port = self.transport.get_extra_info("sockname")[1]
-        self.rtcp_transport, _ = await loop.create_datagram_endpoint(lambda: _Rtcp(self), local_addr=("127.0.0.1", 0))
+        self.rtcp_transport, _ = await loop.create_datagram_endpoint(lambda: _Rtcp(self), local_addr=(self.host, 0))
         self.rtcp_port = self.rtcp_transport.get_extra_info("sockname")[1]
         self.key = os.urandom(SUITES[self.suite][0]) if self.suite else b""
         self.out = self._session(self.key, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
@@ -201,7 +202,8 @@ class Phone(asyncio.DatagramProtocol):
 
     def sdp(self, direction: str = "sendrecv") -> str:
         events = "" if self.events is None else f" {self.events}"
-        lines = ["v=0", "o=- 4 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
+        where = f"IN {'IP6' if ':' in self.host else 'IP4'} {self.host}"
+        lines = ["v=0", f"o=- 4 1 {where}", "s=-", f"c={where}", "t=0 0"]
         transport = "RTP/SAVP" if self.suite else "RTP/AVP"
         lines.append(f"m=audio {self.port} {transport} {self.law_payload}{events}{self.more_formats}")
         lines.append(f"a=rtpmap:{self.law_payload} {self.law}/8000")

@@ -8,6 +8,7 @@ import secrets
 import pytest
 from relay_parts import Phone, frequencies, loud, phones, strength
 
+from quietline.errors import ProtocolError
 from quietline.telephony.media import RtpengineMedia
 from quietline.telephony.ports import AgentPhone, Prompt
 from quietline.telephony.rtpengine import RtpengineRelay
@@ -208,6 +209,106 @@ async def test_a_refused_attempt_leaves_nothing_behind(relay: RtpengineRelay) ->
         query = await relay.ng.command("query", call_id=media._id)
         streams = query["tags"]["A1"]["medias"][0]["streams"]
         assert [stream.get("local port") for stream in streams] == [None, None], "its ports are still open"
+        await media.release()
+
+
+async def test_a_lost_agent_is_replaced_and_the_caller_stays_on_the_same_port(relay: RtpengineRelay) -> None:
+    mine, first, second = frequencies(3)
+    async with phones(Phone(mine, suite=AES), Phone(first, suite=AES), Phone(second, suite=AES)) as (caller, one, two):
+        media = await joined(relay, caller, one)
+        await media.mute_digits(True)
+        await media.agent_reoffer(one.sdp("sendonly"))
+        await media.loop(Prompt.MUSIC)
+        two.connect(await media.offer_agent("AG2", AgentPhone.SIP))
+        await asyncio.sleep(0.2)
+        at_caller = await caller.listen(0.4)
+        assert loud(at_caller) > 300
+        assert strength(at_caller, first) < SILENT
+        with pytest.raises(ProtocolError, match="latest attempt"):
+            await media.bridge("first", one.sdp())
+        await media.bridge("AG2", two.sdp())
+        await asyncio.sleep(0.3)
+        at_caller, at_two = await both(caller, two)
+        assert strength(at_caller, second) > CLEAR
+        assert strength(at_caller, first) < SILENT
+        assert strength(at_two, mine) > CLEAR
+        digits = media.digits()
+        await caller.press("6")
+        assert await keys(digits, 1) == "6"
+        assert caller.undecipherable == 0
+        await media.release()
+
+
+async def test_a_waiting_caller_who_holds_is_sent_nothing_until_they_are_back(relay: RtpengineRelay) -> None:
+    async with phones(Phone(700, suite=AES)) as (caller,):
+        media = await answered(relay, caller)
+        await media.loop(Prompt.MUSIC)
+        await media.caller_reoffer(caller.sdp("sendonly"))
+        await asyncio.sleep(0.2)
+        assert await caller.listen(0.3) == []
+        caller.rekey()
+        await media.caller_reoffer(caller.sdp())
+        await asyncio.sleep(0.2)
+        assert loud(await caller.listen(0.4)) > 300
+        digits = media.digits()
+        await caller.press("0")
+        assert await keys(digits, 1) == "0", "after the new key the relay understands the caller"
+        await media.release()
+
+
+async def test_an_answer_that_picks_no_offered_key_or_another_law_is_refused(relay: RtpengineRelay) -> None:
+    async with phones(Phone(700, suite=AES), Phone(900, suite=AES)) as (caller, agent):
+        media = await answered(relay, caller)
+        agent.connect(await media.offer_agent("AG1", AgentPhone.SIP))
+        for broken in (
+            agent.sdp().replace("crypto:2", "crypto:9"),
+            agent.sdp().replace(" 0 101", " 8 101"),
+            agent.sdp().replace("RTP/SAVP", "RTP/AVP"),
+        ):
+            with pytest.raises(UnacceptableOffer):
+                await media.bridge("AG1", broken)
+        await media.bridge("AG1", agent.sdp())
+        await media.release()
+
+
+def browser(offer: str, direction: str = "sendrecv", ufrag: str = "abcd", setup: str = "active") -> str:
+    """What Chromium says to an offer, as far as signalling goes."""
+    mid = offer.split("a=mid:")[1].split("\r\n")[0]
+    lines = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0", "m=audio 9 UDP/TLS/RTP/SAVPF 0 101"]
+    lines += ["c=IN IP4 0.0.0.0", "a=candidate:1 1 udp 2122260223 127.0.0.1 40000 typ host generation 0"]
+    lines += [f"a=ice-ufrag:{ufrag}", f"a=ice-pwd:{ufrag * 6}", "a=fingerprint:sha-256 " + ":".join(["0A"] * 32)]
+    lines += [
+        f"a=setup:{setup}",
+        f"a=mid:{mid}",
+        "a=rtcp-mux",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:101 telephone-event/8000",
+    ]
+    return "\r\n".join([*lines, f"a={direction}"]) + "\r\n"
+
+
+def said(sdp: str, *names: str) -> dict[str, str]:
+    pairs = [line[2:].split(":", 1) for line in sdp.split("\r\n") if line.startswith("a=") and ":" in line]
+    return {name: value for name, value in pairs if name in names}
+
+
+async def test_a_browsers_hold_keeps_ice_and_dtls_as_they_are_and_a_restart_renews_them(relay: RtpengineRelay) -> None:
+    steady = ("ice-ufrag", "ice-pwd", "fingerprint", "mid")
+    async with phones(Phone(700, suite=AES)) as (caller,):
+        media = await answered(relay, caller)
+        offer = await media.offer_agent("AG1", AgentPhone.BROWSER)
+        await media.bridge("AG1", browser(offer))
+        held = await media.agent_reoffer(browser(offer, "sendonly", setup="actpass"))
+        assert "a=recvonly" in held
+        assert said(held, *steady) == said(offer, *steady)
+        assert said(held, "setup") == {"setup": "passive"}
+        await asyncio.sleep(0.2)
+        assert loud(await caller.listen(0.4)) > 300
+        again = await media.agent_reoffer(browser(offer, ufrag="wxyz", setup="actpass"))
+        assert said(again, "fingerprint", "mid", "setup") == said(held, "fingerprint", "mid", "setup")
+        assert said(again, "ice-ufrag")
+        assert "UDP/TLS/RTP/SAVPF 0 101" in again
+        assert caller.undecipherable == 0
         await media.release()
 
 

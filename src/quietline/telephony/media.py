@@ -83,11 +83,16 @@ class RtpengineMedia:
         state = self._state
         caller = self._house.admit(description.audio.only(description.audio.law().name))
         async with self._lock:
-            await self._offer(CALLER, NOBODY, caller, (self._house.caller_side, INSIDE), **TO_NOBODY)
-            answer = await self._answer(CALLER, NOBODY, nobody(caller))
-        state.law, state.inside, state.caller_holds = caller.law().name, True, caller.holds
+            answer = await self._to_nobody(caller)
+        state.law, state.caller_holds = caller.law().name, caller.holds
         state.caller, state.caller_answer = s.render(chosen(caller, answer)), s.render(answer)
         return self._write(CALLER, description, answer.facing(s.MIRRORED[caller.direction]))
+
+    async def _to_nobody(self, caller: s.Audio) -> s.Audio:
+        """Connect the caller to the inside end."""
+        await self._offer(CALLER, NOBODY, caller.facing("sendrecv"), (self._house.caller_side, INSIDE), **TO_NOBODY)
+        self._state.inside = True
+        return await self._answer(CALLER, NOBODY, nobody(caller))
 
     async def play(self, prompt: Prompt) -> float:
         """See `CallMedia`. On a bridged call the caller does not hear the agent until the prompt ends: rtpengine would
@@ -158,10 +163,13 @@ class RtpengineMedia:
             return self._write(self._tag, None, offer)
 
     async def _drop_attempt(self) -> None:
-        """Delete the tag of the attempt before. rtpengine stops what plays on every leg beside it: start it again."""
+        """Delete the tag of the attempt before. rtpengine would delete the caller with the last tag beside it, hence the
+        inside end again; and it stops what plays on every leg beside it, hence the music again."""
         state = self._state
         if not state.attempt:
             return
+        if not state.inside:
+            await self._to_nobody(self._caller())
         await self._tagged("delete", self._tag)
         unblock = state.held or state.muted
         state.attempt, state.agent = "", ""
@@ -250,10 +258,7 @@ class RtpengineMedia:
             await self._offer_to_agent(caller)
             await self._answer(CALLER, self._tag, self._read(self._state.agent))
         else:
-            ends = (self._house.caller_side, INSIDE)
-            await self._offer(CALLER, NOBODY, caller.facing("sendrecv"), ends, **TO_NOBODY)
-            await self._answer(CALLER, NOBODY, nobody(caller))
-            self._state.inside = True
+            await self._to_nobody(caller)
         self._state.caller = s.render(caller)
 
     # Who hears whom
