@@ -14,7 +14,7 @@ RESTORE_JUMP = 10_000  # a crash loses the newest CSeq: a gap is allowed (§12.2
 RESTORE_JUMP_PER_SECOND = 10  # so that two lives restored from one record do not meet
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Dialog:
     """`local` and `remote` are whole From/To values, tags included; `routes` are Route values in sending order.
 
@@ -30,6 +30,9 @@ class Dialog:
     routes: tuple[str, ...]
     local_cseq: int
     remote_cseq: int = -1
+
+    def __repr__(self) -> str:
+        return f"<Dialog cseq={self.local_cseq}/{self.remote_cseq}>"
 
     @property
     def key(self) -> tuple[str, str]:

@@ -69,7 +69,7 @@ class Event:
 Effect = Send | Event
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Unacknowledged:
     """A 2xx to an INVITE, repeated until its ACK comes (RFC 3261 §13.3.1.4)."""
 
@@ -100,7 +100,7 @@ class SessionTimer:
             self.deadline = now + wait
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Pending:
     """An offer in dialog that waits for our user's word."""
 
@@ -108,7 +108,7 @@ class Pending:
     request: Request
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """A leg. Only the core's functions change it."""
 
@@ -134,6 +134,9 @@ class Session:
     cancelled: bool = False  # our CANCEL is out
     told: bool = False  # the last event of this leg has been given
     queued: float = inf
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} {self.phase.value}>"
 
     @property
     def deadline(self) -> float:
