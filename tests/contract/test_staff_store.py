@@ -166,6 +166,16 @@ def test_a_write_is_durable_when_it_returns(path: Path) -> None:
     store.close()
 
 
+def test_a_reader_does_not_wait_for_a_writer_and_sees_what_is_committed(path: Path) -> None:
+    store = SqliteStaff(path)
+    store.put_session(SESSION)
+    with store._writing() as db:
+        db.execute("DELETE FROM sessions")
+        assert store.sessions() == [SESSION]  # would hang here if reading took the writer's lock
+    assert store.sessions() == []
+    store.close()
+
+
 def test_a_write_that_fails_half_way_leaves_nothing(path: Path) -> None:
     store = SqliteStaff(path)
     store.write_grants([{"id": "leg_1"}], [])

@@ -1,7 +1,8 @@
 """Accounts, certificates, sessions and grants in `state/vault/staff.db`: SQLite in WAL with synchronous=FULL.
 
-One connection behind a lock: every method blocks, for about 0.2–1 ms where it writes. `secure_delete` overwrites what
-is dropped in the file; the write-ahead log holds it until the next checkpoint.
+One connection writes and one reads, each behind a lock, so that no reader waits for the disk of a writer. Every method
+blocks, for about 0.2–1 ms where it writes. `secure_delete` overwrites what is dropped in the file; the write-ahead log
+holds it until the next checkpoint.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -31,20 +32,19 @@ class SqliteStaff:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the writing connection
+        self._reading = threading.Lock()
         self._sql = _statements(_SQL_FILE.read_text("utf-8"))
-        with self._explained():
-            self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            path.chmod(0o600)
-            self._check_version()
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = 1"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(self._sql["schema"])
+        with self._explained(), ExitStack() as undo:
+            self._db = undo.enter_context(closing(self._connect()))
+            self._prepare()
+            self._reader = undo.enter_context(closing(self._connect()))
+            self._reader.execute("PRAGMA query_only = 1")
+            self._close = undo.pop_all().close
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        with self._reading, self._lock:
+            self._close()
 
     # -- StaffStore
 
@@ -103,17 +103,28 @@ class SqliteStaff:
 
     # -- inside
 
+    def _connect(self) -> sqlite3.Connection:
+        made = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        made.row_factory = sqlite3.Row
+        return made
+
+    def _prepare(self) -> None:
+        self._path.chmod(0o600)
+        self._check_version()
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = 1"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.executescript(self._sql["schema"])
+
     def _check_version(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):  # 0: a new file
-            self._db.close()
             raise ConfigError(
                 f"{self._path.name}: layout {version}, this program reads {_VERSION}; use its own version"
             )
 
     def _read(self, name: str, *values: str) -> list[sqlite3.Row]:
-        with self._lock, self._explained():
-            return self._db.execute(self._sql[name], values).fetchall()
+        with self._reading, self._explained():
+            return self._reader.execute(self._sql[name], values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
