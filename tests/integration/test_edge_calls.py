@@ -360,3 +360,120 @@ async def test_nobody_but_the_controller_may_use_its_listener(edge: RealEdge) ->
     stranger.target = ("127.0.0.1", edge.config.edge.internal_port)
     await stranger.send(offer_to().text(stranger))
     assert await stranger.nothing()
+
+
+# ---- cancel, retransmission, and routes that lead elsewhere ----------------------------------------------------------
+
+
+def cancelled(request: Request, peer: Peer, sent: str) -> str:
+    """CANCEL for what was `sent`: the same branch and CSeq number (RFC 3261 §9.1)."""
+    branch = re.search(r"branch=([^;]+)", sent)
+    assert branch
+    text = replace(request, method="CANCEL", body="", extra="X-QL-Leg: forged\r\nReason: canary\r\n").text(peer)
+    return re.sub(r"branch=[^;]+", f"branch={branch.group(1)}", text)
+
+
+async def test_a_caller_who_gives_up_reaches_the_controller(edge: RealEdge) -> None:
+    edge.controller.code = 0
+    phone, request = await edge.phone(), Request(body=SDP)
+    sent = request.text(phone)
+    await phone.send(sent)
+    arrived = await edge.controller.request("INVITE")
+    ticket = ticket_of(edge, arrived)
+    await edge.controller.send(answer(arrived, 180, to_tag="t"))
+    await phone.send(cancelled(request, phone, sent))
+    cancel = await edge.controller.request("CANCEL")
+    assert "x-ql-leg" not in cancel.raw.lower()
+    await edge.controller.send(answer(arrived, 487, to_tag="t"))
+    assert {(await phone.final()).code, (await phone.final()).code} == {200, 487}
+    assert not await edge.rpc.leg_alive(ticket)
+
+
+async def test_the_controller_may_give_up_ringing(edge: RealEdge) -> None:
+    agent = await edge.browser()
+    await sign_in(agent, "ag_ring", "secret")
+    request = offer_to()
+    sent = request.text(edge.controller)
+    await edge.controller.send(sent)
+    offered = await agent.request("INVITE")
+    await agent.send(answer(offered, 180, to_tag="t"))
+    await edge.controller.send(cancelled(request, edge.controller, sent))
+    cancel = await agent.request("CANCEL")
+    assert "canary" not in cancel.raw
+    await agent.send(answer(cancel, 200))
+    await agent.send(answer(offered, 487, to_tag="t"))
+    assert {(await edge.controller.final()).code, (await edge.controller.final()).code} == {200, 487}
+
+
+async def answer_of(edge: RealEdge, request: Request) -> Message:
+    """The final answer to this request; others (sent again, as nobody acknowledges them here) are skipped."""
+    while True:
+        answered = await edge.controller.final()
+        if answered.get("call-id") == request.call_id:
+            return answered
+
+
+async def test_an_answer_sent_again_carries_the_same_ticket(edge: RealEdge) -> None:
+    agent, request = await edge.browser(), offer_to()
+    await sign_in(agent, "ag_ring", "secret")
+    offered = await ring(edge, agent, request)
+    ours = answer(offered, 200, extra=f"Contact: <sip:ag_ring@{agent.host};transport=ws>\r\n", body=SDP, to_tag="t")
+    await agent.send(ours)
+    first = await answer_of(edge, request)
+    await asyncio.sleep(1.1)  # the edge's clock shows another second
+    await agent.send(ours)
+    assert (await answer_of(edge, request)).get(HEADER) == first.get(HEADER) != ""
+
+
+async def test_a_response_to_nothing_goes_nowhere(edge: RealEdge) -> None:
+    phone, target = await edge.phone(), await edge.cleartext()
+    stray = (
+        f"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS 127.0.0.1:{edge.config.edge.tls_port};branch=z9hG4bKx1\r\n"
+        f"Via: SIP/2.0/UDP {target.host};branch=z9hG4bKx2\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n"
+        "Call-ID: nobody\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+    )
+    await phone.send(stray)
+    assert await target.nothing(0.3)
+
+
+async def test_private_headers_stop_within_a_call_too(edge: RealEdge) -> None:
+    phone, request = await edge.phone(), Request(body=SDP)
+    answered = await call(phone, request)
+    await phone.send(request.within(answered, "ACK", 1).text(phone))
+    info = replace(request.within(answered, "INFO"), extra="X-QL-Leg: forged\r\nP-Asserted-Identity: <sip:a@b>\r\n")
+    assert (await call(phone, info)).code == 200
+    arrived = await edge.controller.request("INFO")
+    assert not arrived.all(HEADER) + arrived.all("p-asserted-identity")
+    await hang_up(phone, replace(request, cseq=2), answered)
+
+
+async def test_a_call_cannot_be_routed_anywhere_but_to_the_controller(edge: RealEdge) -> None:
+    phone, request = await edge.phone(), Request(body=SDP)
+    answered = await call(phone, request)
+    await phone.send(request.within(answered, "ACK", 1).text(phone))
+    away = request.within(answered, "INFO")
+    for changed in (
+        replace(away, uri="sip:127.0.0.1:22222", routes=away.routes),
+        replace(away, routes=[*away.routes, "<sip:127.0.0.1:22222;lr>"]),
+        replace(away, uri="sip:x@192.0.2.77", routes=[*away.routes, "<sip:192.0.2.77;lr>"]),
+        replace(away, routes=[]),
+    ):
+        got = await call(phone, changed)
+        assert got.code in (403, 404), changed
+    await hang_up(phone, request, answered)
+
+
+@pytest.mark.parametrize("method", ["BYE", "INFO", "INVITE", "UPDATE", "REFER", "OPTIONS"])
+async def test_a_request_of_no_known_call_goes_nowhere(edge: RealEdge, method: str) -> None:
+    phone = await edge.phone()
+    route = f"<sip:127.0.0.1:{edge.config.edge.tls_port};transport=tls;lr>"
+    request = Request(method, f"sip:127.0.0.1:{edge.config.controller.sip_port}", to_tag="x", routes=[route], body=SDP)
+    assert (await call(phone, request)).code == 481
+    assert edge.controller.inbox.empty()
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "INFO", "BYE"])
+async def test_methods_that_start_nothing_are_not_allowed(edge: RealEdge, method: str) -> None:
+    answered = await call(await edge.phone(), Request(method, body=""))
+    assert answered.code == 405
+    assert "INVITE" in answered.get("allow")

@@ -88,6 +88,13 @@ class EdgeRpc:
         counts = await self.call("dlg.stats_active")
         return sum(int(counts.get(state, 0)) for state in ("starting", "connecting", "answering", "ongoing"))
 
+    async def reload_certificates(self) -> None:
+        """Take renewed certificate files for connections from now on; those that stand keep theirs."""
+        try:
+            await self.call("tls.reload")
+        except RpcFault as fault:
+            raise EdgeUnavailable(f"the edge did not take its new certificate (fault {fault.code})") from None
+
     def close(self) -> None:
         """Drop the socket; harmless when there is none."""
         if self._socket is not None:
