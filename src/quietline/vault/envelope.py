@@ -11,7 +11,6 @@ GCM is not key-committing, so the key is chosen by its id and nothing is ever tr
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -42,20 +41,23 @@ class Place:
     revision: int = 0
 
     def encode(self) -> bytes:
-        """Length-prefixed, so that no two places encode alike."""
-        parts = (self.controller, self.record, self.field, self.data_class, str(self.revision))
-        return b"".join(struct.pack("!I", len(raw)) + raw for raw in (part.encode() for part in parts))
+        """Each part with its length in characters, so that no two places encode alike."""
+        return (
+            f"{len(self.controller)}:{self.controller}{len(self.record)}:{self.record}{len(self.field)}:{self.field}"
+            f"{len(self.data_class)}:{self.data_class}{self.revision}"
+        ).encode()
 
 
 class DataKey:
     """An AES-256 key with its id. Prints as its id only."""
 
-    __slots__ = ("_aead", "id")
+    __slots__ = ("_aead", "_header", "id")
 
     def __init__(self, key_id: bytes, key: bytes) -> None:
         if len(key_id) != KEY_ID_BYTES or len(key) != KEY_BYTES:
             raise ValueError("a data key has an 8-byte id and 32 bytes")
         self.id = key_id
+        self._header = bytes((VERSION,)) + key_id
         self._aead = AESGCM(key)
 
     def __repr__(self) -> str:
@@ -63,17 +65,16 @@ class DataKey:
 
     def seal(self, plain: bytes, place: Place) -> bytes:
         """The value sealed for this place alone."""
-        header = bytes((VERSION,)) + self.id
         nonce = os.urandom(NONCE_BYTES)
-        return header + nonce + self._aead.encrypt(nonce, plain, header + place.encode())
+        return self._header + nonce + self._aead.encrypt(nonce, plain, self._header + place.encode())
 
     def open(self, sealed: bytes, place: Place) -> bytes:
         """The value. Raises TamperError unless these very bytes were sealed under this key for this place."""
         if key_id_of(sealed) != self.id:
             raise TamperError("envelope: sealed under another key than the one on record")
-        header, nonce = sealed[:HEADER_BYTES], sealed[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES]
+        nonce = sealed[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES]
         try:
-            return self._aead.decrypt(nonce, sealed[HEADER_BYTES + NONCE_BYTES :], header + place.encode())
+            return self._aead.decrypt(nonce, sealed[HEADER_BYTES + NONCE_BYTES :], self._header + place.encode())
         except InvalidTag:
             raise TamperError("envelope: the ciphertext does not belong here, or was changed") from None
 

@@ -20,6 +20,7 @@ from quietline.access.decide import load_policies
 from quietline.access.grants import GrantLimits, Grants
 from quietline.access.identity import Identity
 from quietline.access.passwords import PasswordLimits, Passwords
+from quietline.access.ports import GrantStore
 from quietline.access.sessions import SessionLimits, Sessions
 from quietline.access.sign_in import SignIn
 from quietline.access.staff_sqlite import SqliteStaff
@@ -91,7 +92,7 @@ class Unsealed:
     records: Records
     grants: Grants
     legs: LegBook
-    staff: SqliteStaff
+    live: GrantStore
     remembered: Remembered
     agent_legs: dict[str, str]  # grant -> the agent's leg
     changed_legs: set[str]
@@ -108,7 +109,7 @@ class Unsealed:
         known = {f"leg/{leg}": dump(found) for leg in legs if (found := self.legs.get(leg))}
         gone = [f"leg/{leg}" for leg in legs if self.legs.get(leg) is None]
         try:
-            await asyncio.to_thread(self.staff.write_grants, put, drop)
+            await asyncio.to_thread(self.live.write_grants, put, drop)
             await asyncio.to_thread(self.remembered.update, known, gone)
         except Unavailable:
             self.grants.mark([*(str(each["id"]) for each in put), *drop])
@@ -152,6 +153,8 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         stack.callback(rows.close)
         staff = await asyncio.to_thread(SqliteStaff, folder / "staff.db")
         stack.callback(staff.close)
+        live = await asyncio.to_thread(SqliteStaff, folder / "grants.db")
+        stack.callback(live.close)
         keyring = Keyring(keys, kms)
         stack.callback(keyring.forget)
         signing = await asyncio.to_thread(keyring.secret, "ledger/signing")
@@ -162,7 +165,7 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         records = Records(rows, keyring)
         remembered = await asyncio.to_thread(Remembered, rows, keyring)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        core = _Core(world, keyring, index, records, remembered, staff, passwords, ledger, group)
+        core = _Core(world, keyring, index, records, remembered, staff, live, passwords, ledger, group)
         opened = await core.build()
         tasks = [group.create_task(work) for work in core.background(opened)]
         try:
@@ -183,6 +186,7 @@ class _Core:
     records: Records
     remembered: Remembered
     staff: SqliteStaff
+    live: SqliteStaff  # a file of its own: its frequent writes must not hold up who reads staff
     passwords: Passwords
     ledger: OpenLedger
     group: asyncio.TaskGroup
@@ -200,7 +204,7 @@ class _Core:
         calls = self._calls(journal, legs, grants)
         desk, admin = await self._people(journal, legs, grants, policies)
         opened = Unsealed(
-            calls, desk, admin, journal, self.ledger, self.records, grants, legs, self.staff, self.remembered,
+            calls, desk, admin, journal, self.ledger, self.records, grants, legs, self.live, self.remembered,
             agent_legs, changed,
         )  # fmt: skip
         legs.on_change = lambda leg: opened.changed_legs.add(leg)
@@ -212,7 +216,7 @@ class _Core:
 
     async def _restore(self, legs: LegBook, grants: Grants) -> dict[str, str]:
         """Live calls of an earlier life: nothing opens on them until the edge has said that they live."""
-        stored = await asyncio.to_thread(self.staff.grants)
+        stored = await asyncio.to_thread(self.live.grants)
         grants.restore(stored)
         saved = await asyncio.to_thread(self.remembered.all, "leg")
         agent_legs = {str(each["id"]): str(each["agent_leg"]) for each in stored if each["kind"] == "grant"}
