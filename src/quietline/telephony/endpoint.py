@@ -1,6 +1,7 @@
 """The SIP endpoint: the core of `quietline.sip` on a loopback socket, as `Telephony` and `Leg` want it.
 
-It speaks to one peer, the edge, and hears nobody else. One timer of the loop serves every deadline of the core.
+It speaks to one peer, the edge, and hears nobody else. One timer of the loop serves every deadline of the core. UDP is
+the rule, for on loopback it is enough; TCP shares everything but the wire.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from math import inf
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -25,6 +26,7 @@ from quietline.sip.core import Settings
 from quietline.sip.message import Message
 from quietline.sip.session import Address, Effect, Event, Send, Session, What
 from quietline.telephony.ports import LegEvent, LegEventKind
+from quietline.telephony.stream import EdgeStream
 
 log = structlog.get_logger()
 
@@ -119,21 +121,29 @@ class SipLeg:
         return f"<SipLeg {self.id} {self.session.phase.value}>"
 
 
-class SipEndpoint(asyncio.DatagramProtocol):
-    """`ports.Telephony` over UDP on loopback. Make one with `open`."""
+class Wire(Protocol):
+    """What carries bytes to the edge: asyncio's datagram transport, or `EdgeStream`."""
 
-    def __init__(self, config: Config) -> None:
+    def sendto(self, data: bytes, to: Address, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SipEndpoint(asyncio.DatagramProtocol):
+    """`ports.Telephony` over UDP or TCP on loopback. Make one with `open` or `open_stream`."""
+
+    def __init__(self, config: Config, transport: str = "UDP") -> None:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.address: Address = (LOOPBACK, config.controller.sip_port)
         self.edge: Address = (LOOPBACK, config.edge.internal_port)
         self.strangers = 0  # datagrams from elsewhere than the edge, dropped
         self._realm = config.edge.realm
-        settings = Settings(self.address, max_incoming=config.controller.max_calls)
+        settings = Settings(self.address, transport, max_incoming=config.controller.max_calls)
         self.agent = UserAgent(settings, lambda: secrets.token_hex(8))
         self._legs: dict[str, SipLeg] = {}
         self._arrivals: asyncio.Queue[SipLeg] = asyncio.Queue(WAITING_LEGS)
-        self._transport: asyncio.DatagramTransport | None = None
+        self._wire: Wire | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -152,13 +162,27 @@ class SipEndpoint(asyncio.DatagramProtocol):
         log.info("sip endpoint open", port=endpoint.address[1])
         return endpoint
 
+    @classmethod
+    async def open_stream(cls, config: Config) -> SipEndpoint:
+        """Connect to 127.0.0.1:edge.internal_port over TCP; returns once that stands, and keeps it standing."""
+        endpoint = cls(config, "TCP")
+        stream = EdgeStream(endpoint.edge, lambda data: endpoint.datagram_received(data, endpoint.edge))
+        endpoint._wire = stream
+        try:
+            await stream.connect()
+        except asyncio.CancelledError:
+            stream.close()
+            raise
+        log.info("sip stream open", port=endpoint.edge[1])
+        return endpoint
+
     def close(self) -> None:
         """Stop at once; legs are not told. Harmless when closed."""
         if self._timer:
             self._timer.cancel()
-        if self._transport:
-            self._transport.close()
-        self._timer = self._transport = None
+        if self._wire:
+            self._wire.close()
+        self._timer = self._wire = None
 
     # ports.Telephony
 
@@ -196,7 +220,7 @@ class SipEndpoint(asyncio.DatagramProtocol):
     # asyncio.DatagramProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)
+        self._wire = cast("Wire", transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if addr != self.edge:
@@ -221,8 +245,8 @@ class SipEndpoint(asyncio.DatagramProtocol):
         self._arm()
 
     def _send(self, data: bytes, to: Address) -> None:
-        if self._transport:
-            self._transport.sendto(data, to)
+        if self._wire:
+            self._wire.sendto(data, to)
 
     def _arrived(self, event: Event) -> None:
         leg = self._keep(SipLeg(self, event.session, event.sdp, _ticket(event.message)))
@@ -254,7 +278,7 @@ class SipEndpoint(asyncio.DatagramProtocol):
             if self._timer.when() <= deadline:
                 return  # it fires early, finds nothing due, and is set anew
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick) if deadline < inf and self._transport else None
+        self._timer = self._loop.call_at(deadline, self._tick) if deadline < inf and self._wire else None
 
     def _tick(self) -> None:
         self._timer = None
