@@ -295,15 +295,12 @@ class Phone(asyncio.DatagramProtocol):
         """The relay closed a port."""
 
     async def listen(self, seconds: float) -> list[int]:
-        """The samples heard over the next seconds, in order of arrival."""
+        """The samples of the next seconds, stream after stream, so that a tone among others is still one tone."""
         start = len(self.heard)
         await asyncio.sleep(seconds)
-        return [
-            DECODE[self.law][code]
-            for packet in self.heard[start:]
-            if packet.payload == self.law_payload
-            for code in packet.body
-        ]
+        heard = [packet for packet in self.heard[start:] if packet.payload == self.law_payload]
+        heard.sort(key=lambda packet: packet.ssrc)  # stable: in order of arrival within a stream
+        return [DECODE[self.law][code] for packet in heard for code in packet.body]
 
 
 class _Rtcp(asyncio.DatagramProtocol):
