@@ -57,3 +57,19 @@ FIELDS: dict[str, FieldSpec] = {
 
 # The minimum the card shows without being asked, from assurance 1 on.
 MINIMUM = ("order.reference", "order.status", "order.items")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSpec:
+    """One retention class: the legal basis (GDPR 6) and how long it is kept."""
+
+    basis: str
+    kept: str
+
+
+CLASSES: dict[DataClass, ClassSpec] = {
+    DataClass.CONTACT: ClassSpec("contract, legitimate interest", "while a customer"),
+    DataClass.DELIVERY: ClassSpec("contract", "order and claims period"),
+    DataClass.INVOICE: ClassSpec("contract; law (GDPR 17(3)(b))", "statutory period"),
+    DataClass.SERVICE: ClassSpec("legitimate interest", "24 months"),
+}
