@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quietline.errors import ConfigError, LedgerUnavailable, TamperError, VaultLocked
 from quietline.ledger.log import Limits, TileLog, open_log
+from quietline.ledger.merkle import leaf_hash
 from quietline.ledger.ports import Entry
+from quietline.ledger.records import commitment
 from quietline.ledger.verify import verify_directory
 from quietline.ledger.vocabulary import Kind
 from quietline.testing.ledger import KeyErased, MemorySealer, TroubledDisk, disk_full
@@ -330,6 +332,40 @@ async def test_what_is_stored_must_match_what_was_signed(bench: Bench, change: s
         db.commit()
     with pytest.raises(TamperError):
         await open_log(bench.path, signer=KEY, sealer=bench.sealer)
+
+
+async def test_a_rewritten_end_with_its_edge_made_to_fit(bench: Bench) -> None:
+    """Leaf and edge agree with one another; only the signature does not."""
+    async with bench.log() as log:
+        await log.append(entry(0))
+    forged = commitment(bytes(32), b"{}")
+    with closing(sqlite3.connect(bench.path)) as db:
+        db.execute("UPDATE leaf SET record = ?", (forged,))
+        db.execute("UPDATE head SET edge = ?", (leaf_hash(forged),))
+        db.commit()
+    with pytest.raises(TamperError, match="signed checkpoint does not match the stored edge"):
+        await open_log(bench.path, signer=KEY, sealer=bench.sealer)
+
+
+class Inspector:
+    """A `Durability` that notes how the connection is set before it commits."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        (mode,), (sync,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous"))
+        self.seen.append((mode, sync))
+        connection.execute("COMMIT")
+
+
+async def test_every_commit_is_synced(bench: Bench) -> None:
+    """kill -9 cannot show this, a power cut would: WAL with synchronous=FULL (2) syncs the log at each commit."""
+    inspector = Inspector()
+    log = await open_log(bench.path, signer=KEY, sealer=bench.sealer, durability=inspector)
+    await log.append(entry(0))
+    await log.close()
+    assert inspector.seen == [("wal", 2)]
 
 
 async def test_no_ledger_of_ours(bench: Bench) -> None:
