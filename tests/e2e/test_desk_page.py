@@ -1,60 +1,156 @@
-"""The agent's page in a real Chromium: what is shown, what stays hidden, and that it goes at once."""
+"""How the page looks and whether everybody can use it: every state in light, dark and on a phone, with axe-core."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Error, Page, async_playwright, expect
 
 from quietline.testing.fake_desk import AMARA, CUSTOMER
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 Shoot = Callable[[Page, str], Awaitable[None]]
-PHONE_SIZE = {"width": 390, "height": 844}
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LOOKS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
+    "phone-dark": {"viewport": {"width": 360, "height": 780}, "color_scheme": "dark"},
+}
+EXPECTED_COMPLAINTS = ("401", "409", "410", "403")  # answers that a refusal leaves in the console
 
 
-async def tour(floor, shoot: Shoot, page: Page, theme: str) -> None:
-    """Sign in, ready, ring, answer, card, verify, show, hang up, wrap up; a picture of each."""
+async def faults(page: Page) -> list[str]:
+    """What axe finds: rule, element, and why."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("tags => axe.run(document, { runOnly: tags })", RULES)
+    return [
+        json.dumps([each["id"], node["target"], node["failureSummary"][:200]])
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
+
+
+class Inspector:
+    """Takes a picture and lets axe look, at each stop of the tour."""
+
+    def __init__(self, shoot: Shoot, look: str) -> None:
+        self._shoot = shoot
+        self._look = look
+        self.found: dict[str, list[str]] = {}
+
+    async def stop(self, page: Page, name: str) -> None:
+        await self._shoot(page, f"{name}-{self._look}")
+        if found := await faults(page):
+            self.found[name] = found
+        width = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if width > 0:
+            self.found[name + " is too wide"] = [str(width)]
+
+
+async def before_the_call(floor, page: Page, inspector: Inspector) -> None:
     await page.goto(floor.url)
     await page.get_by_label("Login").wait_for()
-    await shoot(page, f"signin-{theme}")
+    await inspector.stop(page, "signin")
     await floor.sign_in(page)
-    await shoot(page, f"away-{theme}")
+    await inspector.stop(page, "away")
     await page.get_by_role("button", name="Go ready").click()
     await page.get_by_role("heading", name="Ready").wait_for()
-    await shoot(page, f"ready-{theme}")
+    await inspector.stop(page, "ready")
     await floor.rings()
     await page.get_by_role("button", name="Answer").wait_for()
-    await shoot(page, f"ringing-{theme}")
+    await inspector.stop(page, "ringing")
+
+
+async def on_the_call(floor, page: Page, inspector: Inspector) -> None:
     await page.keyboard.press("Enter")
     await floor.edge.answered()
     floor.controller.connects(AMARA.agent)
     await page.get_by_text("QL-20417").wait_for()
-    await shoot(page, f"call-{theme}")
+    await inspector.stop(page, "call")
     await page.get_by_role("button", name="Verify caller").click()
     await page.get_by_text("Code sent.").wait_for()
-    await shoot(page, f"code-sent-{theme}")
+    await inspector.stop(page, "code-sent")
     floor.controller.verifies(AMARA.agent, True)
     await page.get_by_text("Verified.").wait_for()
-    await page.get_by_role("button", name="Show Phone").click()
-    await shoot(page, f"asking-{theme}")
+    await page.get_by_role("button", name="Show Phone").press("Enter")
+    await inspector.stop(page, "asking")
     await page.keyboard.press("2")
     await page.get_by_text(CUSTOMER["contact.phone"]).wait_for()
-    await page.get_by_label("Note").and_(page.get_by_role("textbox")).fill("Delivery moved to Friday.")
+    await inspector.stop(page, "shown")
+
+
+async def after_the_call(floor, page: Page, inspector: Inspector) -> None:
+    await page.get_by_role("textbox", name="Note").fill("Delivery moved to Friday.")
     await page.keyboard.press("Control+Enter")
-    await page.get_by_text("Saved and sealed.").wait_for()
-    await shoot(page, f"shown-{theme}")
+    await page.locator(".note-said").get_by_text("Saved and sealed.").wait_for()
+    floor.controller.set(AMARA.agent, vault="unavailable")
+    await page.get_by_text("Customer data unavailable.").wait_for()
+    await inspector.stop(page, "vault-away")
+    floor.controller.set(AMARA.agent, vault="ok")
     await page.get_by_role("button", name="Hang up").click()
     await page.get_by_role("button", name="Done").wait_for()
-    await shoot(page, f"wrapup-{theme}")
+    await inspector.stop(page, "wrapup")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark", "phone"])
-async def test_the_tour(floor, shoot: Shoot, theme: str) -> None:
-    options = {"color_scheme": "dark" if theme == "dark" else "light"}
-    if theme == "phone":
-        options |= {"viewport": PHONE_SIZE, "device_scale_factor": 2}
-    page = await (await floor.context(**options)).new_page()
-    await tour(floor, shoot, page, theme)
+@pytest.mark.parametrize("look", LOOKS)
+async def test_every_state_is_accessible_and_fits(floor, shoot: Shoot, look: str) -> None:
+    page = await (await floor.context(**LOOKS[look])).new_page()
+    inspector = Inspector(shoot, look)
+    await before_the_call(floor, page, inspector)
+    await on_the_call(floor, page, inspector)
+    await after_the_call(floor, page, inspector)
+    assert inspector.found == {}
+    unexpected = [text for text in floor.complaints if not any(code in text for code in EXPECTED_COMPLAINTS)]
+    assert unexpected == []  # the content security policy included
+
+
+async def test_axe_can_find_something(floor) -> None:
+    """A seeded fault, so that a clean report means something."""
+    page = await floor.agent()
+    await page.evaluate("document.querySelector('.display').before(document.createElement('button'))")
+    assert any("button-name" in found for found in await faults(page))
+
+
+async def test_the_appearance_can_be_chosen_and_stays(floor) -> None:
+    page = await floor.agent(color_scheme="light")
+    await page.get_by_role("button", name="Dark appearance").click()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    dark = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    await page.reload()
+    await page.get_by_text("Phone ready").wait_for()
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    assert await page.evaluate("JSON.stringify({...localStorage})") == '{"quietline-theme":"dark"}'
+
+
+async def test_reduced_motion_is_honoured(floor) -> None:
+    page = await floor.agent(reduced_motion="reduce")
+    assert await page.evaluate("document.getAnimations().length") == 0
+
+
+async def test_nothing_of_another_origin_is_loaded(floor) -> None:
+    context = await floor.context()
+    page = await context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await floor.sign_in(page)
+    assert asked
+    assert [url for url in asked if not url.startswith(floor.url)] == []
+
+
+async def test_a_browser_without_our_ca_refuses(floor, tmp_path: Path) -> None:
+    """The certificate is really checked: the same browser with an empty store does not open the page."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"], env={**os.environ, "HOME": str(tmp_path)}
+        )
+        page = await browser.new_page()
+        with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
+            await page.goto(floor.url)
+        await browser.close()

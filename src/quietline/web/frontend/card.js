@@ -84,7 +84,7 @@ export class Card {
     this.host.replaceChildren(
       known ? this.#order(fields, card.assurance) : this.#unknown(),
       this.verify,
-      rows.length ? h("h3", { class: "overline" }, "More, when the call needs it") : "",
+      rows.length ? h("h2", { class: "overline" }, "More, when the call needs it") : "",
       rows.length ? h("div", { class: "rows" }, rows) : "",
     );
     this.#drawVerify(this.view);
