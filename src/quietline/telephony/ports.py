@@ -116,8 +116,8 @@ class CallMedia(Protocol):
         transport is offered."""
 
     async def play(self, prompt: Prompt) -> float:
-        """Start a prompt toward the caller; the seconds it lasts. A new one replaces the old. On a bridged call the caller
-        does not hear the agent until it ends, for two voices in one ear are none."""
+        """Start a prompt toward the caller; the seconds it lasts. A new one replaces the old. On a bridged call the
+        caller does not hear the agent until it ends, for two voices in one ear are none."""
 
     async def loop(self, prompt: Prompt) -> None: ...
 
@@ -138,8 +138,8 @@ class CallMedia(Protocol):
         """While true the agent hears neither the caller's keys nor voice; digits still arrive here."""
 
     def digits(self) -> AsyncIterator[str]:
-        """The caller's keys (RFC 4733) from now on, one character each; ends with `release`. While an agent's phone rings
-        rtpengine reports none."""
+        """The caller's keys (RFC 4733) from now on, one character each; ends with `release`. While an agent's phone
+        rings rtpengine reports none."""
 
     async def silence_seconds(self) -> dict[str, float]:
         """Seconds since the last packet of "caller" and "agent", to a second; absent legs are left out."""
