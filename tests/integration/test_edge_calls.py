@@ -13,18 +13,8 @@ import pytest_asyncio
 
 from quietline.legs import HEADER, LegTicket, verify_leg
 from quietline.sealed import SIGNALLING, Ticket
-from quietline.testing.edge_kit import (
-    PLAIN_SDP,
-    SDP,
-    Message,
-    Peer,
-    RealEdge,
-    Request,
-    answer,
-    ha1,
-    real_edge,
-    sign_in,
-)
+from quietline.testing.edge_kit import RealEdge, real_edge
+from quietline.testing.sip_wire import PLAIN_SDP, SDP, Message, Peer, Request, answer, ha1, sign_in
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 SEEN = Ticket(who="test", why="test", entry=SIGNALLING)

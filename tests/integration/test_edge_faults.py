@@ -14,20 +14,8 @@ import pytest
 import pytest_asyncio
 
 from quietline.legs import HEADER, verify_leg
-from quietline.testing.edge_kit import (
-    PLAIN_SDP,
-    SDP,
-    Message,
-    Peer,
-    RealEdge,
-    Request,
-    StreamPeer,
-    WsPeer,
-    answer,
-    edge_config,
-    ha1,
-    sign_in,
-)
+from quietline.testing.edge_kit import RealEdge, edge_config
+from quietline.testing.sip_wire import PLAIN_SDP, SDP, Message, Peer, Request, StreamPeer, WsPeer, answer, ha1, sign_in
 
 pytestmark = [pytest.mark.real]
 SOAK = os.environ.get("QUIETLINE_SOAK") == "1"

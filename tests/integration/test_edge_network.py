@@ -21,7 +21,8 @@ import pytest
 from quietline.config import Users
 from quietline.telephony.certificates import ensure_certificates
 from quietline.telephony.edge import edge_command, edge_folder, rpc_socket, write_edge
-from quietline.testing.edge_kit import SDP, RealEdge, Request, StreamPeer, edge_config, real_edge, sign_in
+from quietline.testing.edge_kit import RealEdge, edge_config, real_edge
+from quietline.testing.sip_wire import SDP, Request, StreamPeer, sign_in
 
 pytestmark = [pytest.mark.real]
 

@@ -19,18 +19,8 @@ from quietline.errors import EdgeUnavailable
 from quietline.legs import HEADER, verify_leg
 from quietline.telephony.certificates import issue, issue_trunk, make_ca
 from quietline.telephony.edge import EdgeRpc, edge_folder, rpc_socket
-from quietline.testing.edge_kit import (
-    SDP,
-    Message,
-    Peer,
-    RealEdge,
-    Request,
-    StreamPeer,
-    credentials,
-    ha1,
-    real_edge,
-    sign_in,
-)
+from quietline.testing.edge_kit import RealEdge, real_edge
+from quietline.testing.sip_wire import SDP, Message, Peer, Request, StreamPeer, credentials, ha1, sign_in
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 

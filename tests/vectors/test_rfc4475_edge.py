@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from quietline.testing.edge_kit import SDP, WAIT, Peer, RealEdge, Request, real_edge
+from quietline.testing.edge_kit import RealEdge, real_edge
+from quietline.testing.sip_wire import SDP, WAIT, Peer, Request
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "rfc4475"
 pytestmark = [

@@ -25,7 +25,7 @@ _DIALOG_ENDED = 5
 
 
 class RpcFault(Exception):
-    """Kamailio answered with an error; `code` is its own. Stays inside this module."""
+    """Kamailio answered with an error; `code` is its own. Only `EdgeRpc.call` raises it."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"edge fault {code}")
@@ -35,7 +35,7 @@ class RpcFault(Exception):
 class EdgeRpc:
     """One client; safe to share between tasks of one event loop. Opens its socket on first use, again after a restart.
 
-    wait: seconds per request. Every method raises EdgeUnavailable when the edge does not answer in time.
+    wait: seconds per request. Every method raises EdgeUnavailable when the edge does not answer in time or refuses.
     """
 
     def __init__(self, path: Path, wait: float = 0.5) -> None:
@@ -51,7 +51,7 @@ class EdgeRpc:
 
     async def put_credential(self, user: str, ha1: str) -> None:
         """Let this agent's phone sign in. ha1: MD5 of user:realm:password in hex (RFC 7616 §3.4.2)."""
-        await self.call("htable.sets", "ha1", user, ha1)
+        await self._must("htable.sets", "ha1", user, ha1)
 
     async def remove_credential(self, user: str) -> None:
         """End it: no new sign-in, and no offer to a phone that is signed in."""
@@ -63,7 +63,7 @@ class EdgeRpc:
 
     async def put_trunk_credential(self, user: str, ha1: str) -> None:
         """Let the trunk with this `digest_user` sign its calls."""
-        await self.call("htable.sets", "trunk_ha1", user, ha1)
+        await self._must("htable.sets", "trunk_ha1", user, ha1)
 
     async def registered(self, user: str) -> bool:
         """Whether a phone of this agent can be rung now."""
@@ -85,15 +85,12 @@ class EdgeRpc:
 
     async def calls(self) -> int:
         """Dialogs that are up or being set up, both kinds of legs."""
-        counts = await self.call("dlg.stats_active")
+        counts = await self._must("dlg.stats_active")
         return sum(int(counts.get(state, 0)) for state in ("starting", "connecting", "answering", "ongoing"))
 
     async def reload_certificates(self) -> None:
         """Take renewed certificate files for connections from now on; those that stand keep theirs."""
-        try:
-            await self.call("tls.reload")
-        except RpcFault as fault:
-            raise EdgeUnavailable(f"the edge did not take its new certificate (fault {fault.code})") from None
+        await self._must("tls.reload")
 
     def close(self) -> None:
         """Drop the socket; harmless when there is none."""
@@ -145,6 +142,12 @@ class EdgeRpc:
             client.connect(str(self._path))
         return self._socket
 
+    async def _must(self, method: str, *params: str) -> Any:
+        try:
+            return await self.call(method, *params)
+        except RpcFault as fault:  # just started and not ready yet, or of a kind that lacks this
+            raise EdgeUnavailable(f"the edge refused {method} with {fault.code}") from None
+
     async def _absent_is_fine(self, method: str, *params: str) -> Any:
         try:
             return await self.call(method, *params)
@@ -154,11 +157,11 @@ class EdgeRpc:
             return None
 
     async def _item(self, table: str, key: str) -> Any:
-        found = await self.call("htable.get", table, key)
+        found = await self._must("htable.get", table, key)
         return found["item"]["value"]
 
     async def _items(self, table: str) -> list[dict[str, Any]]:
-        slots = await self.call("htable.dump", table) or []
+        slots = await self._must("htable.dump", table) or []
         return [item for slot in slots for item in slot["slot"]]
 
 
