@@ -377,6 +377,15 @@ def test_a_request_for_an_unknown_dialog_is_481() -> None:
     assert other.alive
 
 
+def test_the_right_call_id_and_our_tag_are_not_enough() -> None:
+    network = pair()
+    one, other = call(network)
+    one.dialog.local = one.dialog.local.replace(one.dialog.local_tag, "guessed")
+    forged = one.dialog.request("BYE", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKforged")
+    assert statuses(network.agents[B].receive(forged.encode(), A, network.now)) == [481]
+    assert other.alive
+
+
 @pytest.mark.parametrize(("headers", "status"), [({"require": "100rel"}, 420), ({"content-type": "text/plain"}, 415)])
 def test_what_is_not_supported_in_dialog(headers: dict[str, str], status: int) -> None:
     network = pair()
