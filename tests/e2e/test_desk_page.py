@@ -37,6 +37,10 @@ async def faults(page: Page) -> list[str]:
     ]
 
 
+OFF_CENTRE = """() => { const box = document.querySelector('.display')?.getBoundingClientRect();
+  return box ? Math.abs(box.x + box.width / 2 - innerWidth / 2) : 0 }"""
+
+
 class Inspector:
     """Takes a picture and lets axe look, at each stop of the tour."""
 
@@ -52,6 +56,8 @@ class Inspector:
         width = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if width > 0:
             self.found[name + " is too wide"] = [str(width)]
+        if await page.evaluate(OFF_CENTRE) > 2:
+            self.found[name + " is off centre"] = [self._look]
 
 
 async def before_the_call(floor, page: Page, inspector: Inspector) -> None:

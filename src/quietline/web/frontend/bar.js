@@ -5,7 +5,7 @@ import { mode, vaultAway } from "./state.js";
 import { isDark, toggleTheme } from "./themes.js";
 import { PHONE } from "./words.js";
 
-const PRESENCE = { ready: "Ready", away: "Away", offline: "Offline", ringing: "Ringing", on_call: "On a call", wrap_up: "Wrap-up" };
+const PRESENCE = { ready: "Ready", away: "Away", offline: "Away", ringing: "Ringing", on_call: "On a call", wrap_up: "Wrap-up" };
 
 export const barKey = (state) => [state.session?.name, state.view?.state, state.phone.status, mode(state) === "talking"];
 
