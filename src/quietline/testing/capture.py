@@ -135,7 +135,7 @@ def read_report(path: Path, known_tones: Sequence[int] = ()) -> Report:
     groups: dict[tuple[str, str, str, str], list[bytes]] = {}
     for packet in packets:
         if packet.protocol != "tcp":
-            kind = kind_of_datagram(packet.payload)
+            kind = kind_of_datagram(packet.payload) if packet.protocol == "udp" else _kind_of_text(packet.payload)
             groups.setdefault((packet.source, packet.target, packet.protocol, kind), []).append(packet.payload)
     streams = [_datagrams(*key, payloads, known_tones) for key, payloads in groups.items()]
     for (source, target), data in tcp_streams(list(packets)).items():

@@ -300,6 +300,11 @@ class FarLeg:
             self._connected_as = wanted
             self.media.connect(*wanted)
 
+    @property
+    def suite(self) -> str:
+        """The SRTP suite this leg sends with; "" for cleartext."""
+        return self._connected_as[1].suite if self._connected_as and self._connected_as[1] else ""
+
     def _finish(self) -> None:
         self.settled.set()
         self.ended.set()
