@@ -1,4 +1,4 @@
-"""The vault as a process of its own. `wiring.py` starts it; `python -m quietline.vault.process CONFIG` does so alone.
+"""The vault as a process of its own, `python -m quietline.vault.process CONFIG`: where its ports meet their adapters.
 
 Secrets come on standard input as one JSON line, `{"leg_key": "<64 hex>", "passphrase": "…"}`; without the passphrase
 the vault waits, locked, for an administrator. Nothing secret is in arguments or environment.
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from quietline import logs
 from quietline.clock import SystemClock
@@ -22,7 +23,6 @@ from quietline.errors import ConfigError
 from quietline.sealed import Sealed
 from quietline.telephony.edge import rpc_socket
 from quietline.telephony.edge_rpc import EdgeRpc
-from quietline.vault.edge_side import EdgeSide
 from quietline.vault.gateway import HttpGateway
 from quietline.vault.hardening import harden
 from quietline.vault.open_ledger import open_ledger
@@ -52,7 +52,7 @@ def build_vault(config: Config, leg_key: bytes, hardened: dict[str, bool] | None
         raise ConfigError(f"vault: the leg key has {LEG_KEY_BYTES} bytes, the same as the edge's")
     folder = config.paths.state / "vault"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    edge = EdgeSide(EdgeRpc(rpc_socket(config), config.vault.edge_answer_seconds))
+    edge = EdgeRpc(rpc_socket(config), config.vault.edge_answer_seconds)
     gateway = config.vault.code_gateway
     channel = HttpGateway(gateway, folder / "gateway.token") if gateway else None
     world = World(config, SystemClock(), leg_key, edge, edge, channel, open_ledger)
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
     logs.configure("vault")
     try:
         config = load(Path(arguments[0]))
-        asyncio.run(_until_told(config, *read_secrets(sys.stdin.buffer.readline(MAX_SECRETS))))
+        uvloop.run(_until_told(config, *read_secrets(sys.stdin.buffer.readline(MAX_SECRETS))))
     except ConfigError as error:
         log.error("the vault cannot start", error=str(error))
         return 2
