@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from quietline.config import Config
+import uvloop
+
+from quietline.config import Config, Controller, Edge
 from quietline.sip.agent import UserAgent
 from quietline.sip.core import Settings
 from quietline.sip.parse import parse
 from quietline.sip.session import Event, Send, Session, What
 from quietline.telephony.endpoint import SipEndpoint, SipLeg
+from quietline.testing.sip_network import free_ports
 
 CALLS = 3_000
 EDGE = ("127.0.0.1", 5090)
@@ -173,6 +177,52 @@ async def endpoint_calls(calls: int) -> float:
     return spent
 
 
+async def wired_calls(calls: int) -> float:
+    """The same over real UDP on loopback and uvloop; the far side's own sockets and strings are in the figure."""
+    sip, internal = free_ports(2)
+    endpoint = await SipEndpoint.open(Config(edge=Edge(internal_port=internal), controller=Controller(sip_port=sip)))
+    loop, ours = asyncio.get_running_loop(), ("127.0.0.1", sip)
+    inbox: asyncio.Queue[bytes] = asyncio.Queue()
+    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    far.setblocking(False)
+    far.bind(("127.0.0.1", internal))
+    loop.add_reader(far, lambda: inbox.put_nowait(far.recv(65_535)))
+    arrivals = endpoint.incoming()
+
+    async def until(start: bytes) -> bytes:
+        while not (data := await inbox.get()).startswith(start):
+            pass
+        return data
+
+    async def one(n: int) -> None:
+        far.sendto(caller(n, "INVITE", 1, "", BODY), ours)
+        leg = await anext(arrivals)
+        leg.answer(SDP)
+        tag = tag_of(await until(b"SIP/2.0 200"))
+        far.sendto(caller(n, "ACK", 1, tag, EMPTY), ours)
+        await leg.next_event()
+        other = endpoint.dial_agent("ag_7f3a", "Caller 4821", SDP)
+        invite = await until(b"INVITE")
+        for status, body in (("100 Trying", EMPTY), ("180 Ringing", EMPTY), ("200 OK", BODY)):
+            far.sendto(agent_says(invite, status, f"a{n}", body), ours)
+        await other.next_event()
+        await other.next_event()
+        far.sendto(caller(n, "BYE", 2, tag, EMPTY), ours)
+        await leg.next_event()
+        other.hang_up()
+        far.sendto(agent_says(await until(b"BYE"), "200 OK", f"a{n}", EMPTY), ours)
+        await other.next_event()
+
+    begin = time.process_time()
+    for n in range(calls):
+        await one(n)
+    spent = time.process_time() - begin
+    loop.remove_reader(far)
+    far.close()
+    endpoint.close()
+    return spent
+
+
 def far_side(calls: int) -> float:
     """CPU seconds that the canned far sides cost by themselves."""
     agent = UserAgent(Settings(OURS), lambda: "0" * 16)
@@ -198,11 +248,14 @@ def main() -> None:
     canned = min(far_side(CALLS) for _ in range(best)) / CALLS
     core = min(core_calls(CALLS) for _ in range(best)) / CALLS - canned
     endpoint = min(asyncio.run(endpoint_calls(CALLS)) for _ in range(best)) / CALLS - canned
+    wired = min(uvloop.run(wired_calls(CALLS)) for _ in range(best)) / CALLS
     parsing = min(parse_only(CALLS) for _ in range(best)) / CALLS
     rows = [
         {"name": "sip.core_cpu_ms", "value": round(core * 1e3, 4), "unit": "ms CPU per two-leg call"},
         {"name": "sip.endpoint_cpu_ms", "value": round(endpoint * 1e3, 4), "unit": "ms CPU per two-leg call",
          "peer": "target 0.6 ms", "ratio": round(endpoint * 1e3 / 0.6, 3)},
+        {"name": "sip.wired_cpu_ms", "value": round(wired * 1e3, 4),
+         "unit": "ms CPU per two-leg call, UDP and both far sides in it"},
         {"name": "sip.core_calls_per_second", "value": round(1 / core), "unit": "two-leg calls/s on one core"},
         {"name": "sip.endpoint_calls_per_second", "value": round(1 / endpoint), "unit": "two-leg calls/s on one core"},
         {"name": "sip.parse_us", "value": round(parsing * 1e6, 2), "unit": "us CPU per INVITE with SDP"},

@@ -6,9 +6,11 @@ import asyncio
 import json
 import random
 import socket
+import time
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from quietline.config import Config
 from quietline.errors import ProtocolError
@@ -340,6 +342,28 @@ async def test_an_edge_that_is_away_breaks_nothing(endpoint: SipEndpoint, settin
     async with FarEdge(settings) as far:
         await far.hears(What.INVITED)
     assert leg.alive
+
+
+def test_it_works_on_uvloop_even_when_every_timer_is_overdue() -> None:
+    """uvloop's handle of a time that is past is none that knows its time."""
+
+    async def calls() -> None:
+        settings = config()
+        endpoint = await SipEndpoint.open(settings)
+        async with FarEdge(settings) as edge:
+            leg = await answered(endpoint, edge)
+            time.sleep(0.6)  # noqa: ASYNC251 - the loop is held up on purpose: retransmissions are due
+            others = [endpoint.dial_agent("ag_7f3a", "Caller 4821", OFFER) for _ in range(3)]
+            time.sleep(0.6)  # noqa: ASYNC251
+            for other in others:
+                other.hang_up()
+            leg.hang_up()
+            assert (await event(leg)).kind is LegEventKind.ENDED
+            for other in others:
+                assert (await event(other)).code == 487
+        endpoint.close()
+
+    uvloop.run(calls())
 
 
 async def test_a_taken_port_is_said(endpoint: SipEndpoint, settings: Config) -> None:

@@ -144,7 +144,8 @@ class SipEndpoint(asyncio.DatagramProtocol):
         self._legs: dict[str, SipLeg] = {}
         self._arrivals: asyncio.Queue[SipLeg] = asyncio.Queue(WAITING_LEGS)
         self._wire: Wire | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._armed_at = inf  # ours, for uvloop's handle of a time that is past cannot tell it
 
     @classmethod
     async def open(cls, config: Config) -> SipEndpoint:
@@ -274,14 +275,14 @@ class SipEndpoint(asyncio.DatagramProtocol):
 
     def _arm(self) -> None:
         deadline = self.agent.next_deadline()
+        if deadline >= self._armed_at or not self._wire:
+            return  # a timer that fires early finds nothing due and is set anew
         if self._timer:
-            if self._timer.when() <= deadline:
-                return  # it fires early, finds nothing due, and is set anew
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick) if deadline < inf and self._wire else None
+        self._timer, self._armed_at = self._loop.call_at(deadline, self._tick), deadline
 
     def _tick(self) -> None:
-        self._timer = None
+        self._timer, self._armed_at = None, inf
         self.apply(self.agent.tick(self._loop.time()))
 
 
