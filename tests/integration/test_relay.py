@@ -201,7 +201,9 @@ async def test_a_refused_attempt_leaves_nothing_behind(relay: RtpengineRelay) ->
         assert loud(await caller.listen(0.4)) > 300, "the music stopped between two attempts"
         await media.bridge("AG2", two.sdp())
         await asyncio.sleep(0.3)
+        before = len(caller.heard)
         at_caller, at_two = await both(caller, two)
+        assert len({packet.ssrc for packet in caller.heard[before:]}) == 1, "the music goes on beside the agent"
         assert strength(at_caller, second) > CLEAR
         assert strength(at_caller, first) < SILENT
         assert strength(at_two, mine) > CLEAR

@@ -190,13 +190,19 @@ class RtpengineMedia:
         ours = chosen(self._read(state.agent_offer), agent)
         async with self._lock:
             await self._answer(CALLER, self._tag, agent)
-            await self._stop()
-            if state.inside:  # the old end would still feed the caller
-                await self._tagged("delete", NOBODY)
-                state.inside = False
+            await self._leave_inside()
             state.agent, state.agent_offer = s.render(agent), s.render(ours)
             if state.caller_holds:
                 await self._block_agent()
+
+    async def _leave_inside(self) -> None:
+        """The inside end would still feed the caller. rtpengine stops the music with its deletion."""
+        state = self._state
+        if state.inside:
+            await self._tagged("delete", NOBODY)
+            state.inside, state.looping = False, ""
+        else:
+            await self._stop()
 
     async def agent_reoffer(self, sdp: str) -> str:
         """See `CallMedia`. What only changes the direction is answered from what stands."""

@@ -204,7 +204,7 @@ def _media_line(section: list[str], limits: Limits) -> tuple[str, int, str, str]
 
 def _audio(session: list[str], section: list[str], media: tuple[str, int, str, str], limits: Limits) -> Audio:
     _, port, protocol, formats = media
-    attributes = _attributes(section)
+    wide, attributes = _attributes(session), _attributes(section)
     crypto = _crypto(attributes, limits)
     if protocol in PLAIN and any(name == "crypto" for name, _ in attributes):
         raise UnacceptableOffer("crypto over plain RTP: offer RTP/SAVP", 302)
@@ -215,10 +215,10 @@ def _audio(session: list[str], section: list[str], media: tuple[str, int, str, s
         port=port,
         protocol=protocol,
         codecs=_codecs(formats, attributes),
-        direction=_direction(attributes) or _direction(_attributes(session)) or "sendrecv",
+        direction=_direction(attributes) or _direction(wide) or "sendrecv",
         rtcp_port=_rtcp_port(attributes),
         crypto=crypto if protocol in SDES else (),
-        attributes=_kept(_attributes(session), attributes, limits),
+        attributes=_kept(wide, attributes, limits),
     )
 
 
