@@ -345,6 +345,34 @@ def test_the_remote_target_moves_with_a_re_invite() -> None:
     assert bye.uri == "sip:new@192.0.2.77"
 
 
+def test_our_offer_waits_while_theirs_is_unanswered() -> None:
+    network = pair()
+    one, other = call(network)
+    do(network, A, "reinvite", one, OFFER)
+    network.run(network.now)
+    assert methods(network.agents[B].reinvite(other, ANSWER, network.now)) == []
+    do(network, B, "accept_offer", other, ANSWER)
+    network.run(network.now + 5)
+    assert network.seen(A)[-1] is What.OFFER
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"192.0.2.1:5060;rport", b"192.0.2.8:5060;rport"),
+        (b"\r\nMax-Forwards", b"\r\nVia: SIP/2.0/UDP 192.0.2.8;branch=z9hG4bKx\r\nMax-Forwards"),
+    ],
+)
+def test_a_response_that_went_astray_is_dropped(old: bytes, new: bytes) -> None:
+    network = pair()
+    dial(network)
+    invite = network.log[0][1]
+    assert old in invite
+    head = invite.partition(b"\r\n")[2].partition(b"\r\n\r\n")[0].replace(old, new)
+    busy = b"SIP/2.0 486 Busy Here\r\n" + head.replace(b"Content-Length: 68", b"Content-Length: 0") + b"\r\n\r\n"
+    assert network.agents[A].receive(busy, B, network.now) == []
+
+
 def test_info_is_answered_and_told() -> None:
     network = pair()
     one, _ = call(network)

@@ -179,6 +179,20 @@ def test_a_restarted_process_hangs_up_with_the_right_cseq_routes_and_tags(outgoi
     assert wire(network)[-1] == "200 BYE"
 
 
+def test_a_session_timer_runs_on_after_a_restart() -> None:
+    network = pair()
+    dial(network, session_expires="90;refresher=uac", supported="timer")
+    network.run(network.now)
+    do(network, B, "answer", network.last(B, What.INVITED), ANSWER)
+    network.run(network.now)
+    saved = network.agents[B].save(network.last(B, What.INVITED), network.now)
+    back, _ = network.join(B, "c").restore(saved, network.now)
+    del network.agents[A]
+    network.run(network.now + 90)
+    ended = network.heard[-1][1]
+    assert (ended.session, ended.what, ended.reason) == (back, What.ENDED, "session expired")
+
+
 def test_two_lives_from_one_record_do_not_use_a_cseq_twice() -> None:
     network = pair()
     one, _ = call(network)
