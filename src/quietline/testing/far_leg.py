@@ -67,7 +67,7 @@ class FarLeg:
         self._cseq = secrets.randbelow(1000) + 1
         self._invite = Message("")  # ours or theirs
         self._extra: Headers = ()
-        self._tried_password = self._cancel_wanted = False
+        self._tried_password = self._cancel_wanted = self._cancel_sent = self._provisional = False
 
     # Calling
 
@@ -113,6 +113,7 @@ class FarLeg:
                 self._on_refused(response)
 
     def _on_provisional(self, response: Message) -> None:
+        self._provisional = True
         if response.code > 100 and self.state == "calling":
             self.state = "ringing"
             self.ringing.set()
@@ -278,11 +279,13 @@ class FarLeg:
     def cancels(self) -> None:
         """CANCEL, once the far side has said anything (RFC 3261 §9.1)."""
         self._cancel_wanted = True
-        if self.state == "ringing":
+        if self._provisional:
             self._send_cancel()
 
     def _send_cancel(self) -> None:
-        self._cancel_wanted = True
+        if self._cancel_sent or self.state not in ("calling", "ringing"):
+            return
+        self._cancel_sent = True
         kept = [
             (k, v) for k, v in self._invite.headers if k in ("Via", "Max-Forwards", "From", "To", "Call-ID", "Route")
         ]
