@@ -10,12 +10,13 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from quietline.clock import Clock, SystemClock
 from quietline.config import Config, Controller, Paths, Store, Trunk, Users, Vault
-from quietline.ledger.ports import BodySealer
+from quietline.ledger.ports import BodySealer, Durability
 from quietline.sealed import Sealed
 from quietline.testing.vault import MemoryCodeChannel, MemoryEdge, MemoryLedger
 from quietline.vault.client import AdminVaultClient, CallVaultClient, DeskVaultClient
@@ -64,12 +65,15 @@ def vault_config(folder: Path, users: Users | None = None, **vault: Any) -> Conf
 class VaultHouse:
     """The vault and everybody around it. `me`: this process may ask everything, being every side's user."""
 
-    def __init__(self, folder: Path, memory_ledger: MemoryLedger | None = None, **vault: Any) -> None:
+    def __init__(
+        self, folder: Path, memory_ledger: MemoryLedger | None = None, disk: Durability | None = None, **vault: Any
+    ) -> None:
         self.config = vault_config(folder, **vault)
         self.leg_key = os.urandom(32)
         self.edge = MemoryEdge(self.leg_key)
         self.channel = MemoryCodeChannel()
         self.ledger = memory_ledger
+        self.disk = disk
         self.clock: Clock = SystemClock()
         self.with_channel = True
         for path in (self.config.paths.state / "vault", self.config.paths.vault_socket.parent):
@@ -113,7 +117,7 @@ class VaultHouse:
     def _ledger_maker(self) -> LedgerMaker:
         memory = self.ledger
         if memory is None:
-            return open_ledger
+            return partial(open_ledger, durability=self.disk)
 
         @asynccontextmanager
         async def make(config: Config, seed: bytes, sealer: BodySealer, clock: Clock) -> AsyncIterator[MemoryLedger]:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.ledger.log import Limits, TileLog, open_log
-from quietline.ledger.ports import BodySealer, Entry, Receipt
+from quietline.ledger.ports import BodySealer, Durability, Entry, Receipt
 
 
 class FileLedger:
@@ -35,12 +35,14 @@ class FileLedger:
 
 
 @asynccontextmanager
-async def open_ledger(config: Config, seed: bytes, sealer: BodySealer, clock: Clock) -> AsyncIterator[FileLedger]:
+async def open_ledger(
+    config: Config, seed: bytes, sealer: BodySealer, clock: Clock, durability: Durability | None = None
+) -> AsyncIterator[FileLedger]:
     """`state/vault/ledger.db`, signed by the Ed25519 key of this 32-byte seed. Closing writes what is queued."""
     limits = Limits(wait_seconds=config.vault.ledger_wait_seconds)
     path = config.paths.state / "vault" / "ledger.db"
     key = Ed25519PrivateKey.from_private_bytes(seed)
-    log = await open_log(path, signer=key, sealer=sealer, clock=clock, limits=limits)
+    log = await open_log(path, signer=key, sealer=sealer, clock=clock, durability=durability, limits=limits)
     try:
         yield FileLedger(log)
     finally:
