@@ -97,6 +97,22 @@ async def test_a_bye_toward_a_vanished_phone_fails_at_once(edge: RealEdge, kind:
     assert not await edge.rpc.leg_alive(ticket)
 
 
+async def test_the_edge_never_connects_out_to_a_phone(edge: RealEdge) -> None:
+    """Behind NAT it would wait for nothing; and whoever has the port by then is not the phone."""
+    agent = await edge.phone()
+    request, answered = await connected(edge, agent)
+    host, _, port = agent.host.rpartition(":")
+    agent.cut(reset=True)
+    await asyncio.sleep(0.3)
+    knocks: list[object] = []
+    stranger = await asyncio.start_server(lambda reader, writer: knocks.append(writer.close()), host, int(port))
+    async with stranger:
+        await edge.controller.send(request.within(answered, "BYE").text(edge.controller))
+        assert (await edge.controller.final(2.0)).code >= 400
+        await asyncio.sleep(0.3)
+    assert knocks == []
+
+
 async def test_probing_a_vanished_phone_tells_so(edge: RealEdge) -> None:
     agent = await edge.browser()
     request, answered = await connected(edge, agent)
@@ -146,6 +162,31 @@ async def test_two_hundred_agents_behind_one_address_come_back_at_once(edge: Rea
         assert await asyncio.gather(*map(once, names)) == [200] * 200
     assert await edge.rpc.bans() == []
     assert all([await edge.rpc.registered(name) for name in names])
+
+
+async def test_a_locked_vault_gets_no_office_banned(edge: RealEdge) -> None:
+    """Long after a start, with no credential known yet, agents' phones ask again and again."""
+    await edge.rpc.remove_credential("ag_1")
+    await edge.rpc.call("htable.sets", "state", "started", "1")
+    phone = await edge.browser("127.0.3.2")
+    address = "<sip:ag_1@quietline.local>"
+    for _ in range(300):
+        await phone.send(Request("REGISTER", "sip:quietline.local", address, to=address).text(phone))
+    assert {(await phone.final()).code for _ in range(300)} == {503}
+    assert await edge.rpc.bans() == []
+
+
+async def test_a_ban_does_not_cut_a_call_that_is_up(edge: RealEdge) -> None:
+    phone, request = await edge.phone("127.0.3.3"), Request(body=SDP)
+    answered = await call(phone, request)
+    await phone.send(request.within(answered, "ACK", 1).text(phone))
+    for _ in range(300):
+        await phone.send(Request("OPTIONS").text(phone))
+    await asyncio.sleep(0.5)
+    assert await edge.rpc.bans() == ["127.0.3.3"]
+    while not phone.inbox.empty():
+        phone.inbox.get_nowait()
+    assert (await call(phone, request.within(answered, "BYE"))).code == 200
 
 
 async def test_connections_by_the_thousand_cost_no_call(edge: RealEdge) -> None:

@@ -111,6 +111,7 @@ async def test_under_its_own_user_and_for_the_vaults_group_only(open_folder: Pat
             while not rpc_socket(config).exists():
                 await asyncio.sleep(0.1)
         assert await asked_by("quietline-vault", config.paths.run) == "edge"
+        assert open_files(process.pid) >= config.edge.max_connections
         assert await asked_by("quietline-call", config.paths.run) == "EdgeUnavailable"
         assert await asked_by("quietline-web", config.paths.run) == "EdgeUnavailable"
         for user in ("quietline-call", "quietline-vault"):
@@ -121,6 +122,12 @@ async def test_under_its_own_user_and_for_the_vaults_group_only(open_folder: Pat
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), 10)
+
+
+def open_files(pid: int) -> int:
+    """The soft limit of open files of a process."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Max open files")).split()[3])
 
 
 ASK = """

@@ -16,7 +16,8 @@ KEY = bytes(range(32))
 # What could break out of a string, a comment or a line of Kamailio's configuration
 sharp = st.text(alphabet=st.sampled_from('ab1.-_:/"\\\n\r;{}()$#!*= \x00é'), max_size=24)
 hosts = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True)
-addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+specific = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).filter(lambda address: not address.is_unspecified)
+addresses = specific.map(str)
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,10}", fullmatch=True)
 trunks = st.builds(
     Trunk,

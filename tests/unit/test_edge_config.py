@@ -136,6 +136,8 @@ WRONG = [
     ("edge.realm", Edge(realm='x"; drop')),
     ("edge.realm", Edge(realm="")),
     ("edge.addresses", Edge(addresses=("localhost",))),
+    ("edge.addresses", Edge(addresses=("0.0.0.0",))),
+    ("edge.addresses", Edge(addresses=("127.0.0.1", "::"))),
     ("edge.addresses", Edge(addresses=("127.0.0.1\nlisten=udp:0.0.0.0:1",))),
     ("edge.addresses", Edge(advertised="public.example")),
     ("edge.origins", Edge(origins=('https://x" || 1 == 1',))),

@@ -104,7 +104,7 @@ def check_edge(config: Config) -> None:
     edge = config.edge
     _need(_HOST.fullmatch(edge.realm), "edge.realm", edge.realm, "a host name")
     for address in (*edge.addresses, *([edge.advertised] if edge.advertised else [])):
-        _need(_is_address(address), "edge.addresses", address, "an IPv4 or IPv6 address")
+        _need(_is_address(address), "edge.addresses", address, "one IPv4 or IPv6 address, not 0.0.0.0 or ::")
     for origin in edge.origins:
         _need(_ORIGIN.fullmatch(origin.lower()), "edge.origins", origin, "https://host or https://host:port")
     _check_ports(config)
@@ -161,7 +161,8 @@ def _need(condition: object, key: str, value: str, fix: str) -> None:
 
 
 def _is_address(text: str) -> bool:
-    return _parses(ipaddress.ip_address, text)
+    """A specific one: phones are told this address (Record-Route), so "any" will not do."""
+    return _parses(ipaddress.ip_address, text) and not ipaddress.ip_address(text).is_unspecified
 
 
 def _is_network(text: str) -> bool:

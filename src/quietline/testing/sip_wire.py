@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import re
 import secrets
+import socket
 import ssl
 import struct
 from collections.abc import Callable
@@ -221,8 +222,11 @@ class StreamPeer(Peer):
     def _frame(self, data: bytes) -> bytes:
         return data
 
-    def cut(self) -> None:
-        """Drop the connection without a word, as a killed process does."""
+    def cut(self, *, reset: bool = False) -> None:
+        """Drop the connection without a word, as a killed process does; `reset` frees the port at once (RST)."""
+        if reset:
+            connection = self.writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def close(self) -> None:
@@ -249,6 +253,7 @@ class WsPeer(StreamPeer):
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n".encode()
         )
         head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), WAIT)
+        self.host = f"{token()}.invalid"  # RFC 7118 §5.1: a browser has no address to name
         self.status = head.decode().split("\r\n", maxsplit=1)[0].removeprefix("HTTP/1.1 ")
 
     async def _next(self) -> bytes:
