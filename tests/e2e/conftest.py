@@ -170,7 +170,7 @@ async def floor(browser: Browser, authority: Path, bundle: Path) -> AsyncIterato
     server = server_for(desk, authority / "edge.pem", authority / "edge.key")
     floor = Floor(vault, controller, FakePhoneEdge(), desk, browser)
     async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(server._serve(sockets))
+        serving = tasks.create_task(server.serve(sockets))
         yield floor
         for context in floor.contexts:
             await context.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 
 from quietline import errors
 from quietline.access.reasons import Why
+
+log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "2"
@@ -165,7 +168,10 @@ def install(app: FastAPI) -> None:
 
     async def ours(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, errors.QuietlineError)
-        return problem_of(error).response()
+        problem = problem_of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("a part did not answer", code=problem.code, error=str(error))  # our own errors are safe to log
+        return problem.response()
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -12,10 +12,12 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from quietline import errors
 from quietline.clock import SystemClock
@@ -57,6 +59,21 @@ class DeskServer(uvicorn.Server):
     def __init__(self, settings: uvicorn.Config, desk: Desk) -> None:
         super().__init__(settings)
         self._desk = desk
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop us, and a clean stop is exit 0; uvicorn's own would raise the signal once more."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._desk.floor.close_all()
@@ -111,7 +128,7 @@ def _listen_on(address: str, port: int) -> socket.socket:
 
 
 async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT (uvicorn installs the handlers)."""
+    """Serve until SIGTERM or SIGINT."""
     desk = build_desk(config)
     server = server_for(desk, *config.paths.web_certificate)
     sockets = listen(config.web.addresses, config.web.port)
@@ -126,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure("web")
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(load(given.config)))
     except errors.ConfigError as error:
         sys.stderr.write(f"{error}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quietline.config import Config
 
@@ -34,7 +34,7 @@ class Site:
     wss_port: int
     origins: frozenset[str] = frozenset()  # further Origin values, as at the edge
     turn: str = ""
-    turn_secret: bytes = b""
+    turn_secret: bytes = field(default=b"", repr=False)
     limits: Limits = Limits()
 
     @property
