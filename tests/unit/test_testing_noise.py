@@ -75,3 +75,10 @@ def test_the_figures() -> None:
     assert chi_square_z(bytes(range(256)) * 16) < -5  # too even, which one-sided tests let pass
     assert repeated_blocks(b"0123456789abcdef" * 3) == 2
     assert tone_share(bytes(10)) == 0.0
+
+
+def test_a_single_repeated_block_is_enough() -> None:
+    data = Random(6).randbytes(SIZE)
+    again = measure(data[:-16] + data[:16])
+    assert (again.repeated, again.verdict) == (1, "structure")
+    assert max(again.chi_z, again.step_z) < 4.9
