@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from quietline.errors import EdgeUnavailable
 from quietline.legs import HEADER, verify_leg
-from quietline.telephony.certificates import issue, issue_trunk, make_ca
+from quietline.telephony.certificates import certificate_paths, issue, issue_trunk, make_ca
 from quietline.telephony.edge import EdgeRpc, edge_folder, rpc_socket
 from quietline.testing.edge_kit import RealEdge, real_edge
 from quietline.testing.sip_wire import SDP, Message, Peer, Request, StreamPeer, credentials, ha1, sign_in
@@ -310,15 +310,38 @@ async def test_a_place_where_agents_work_is_not_banned(edge: RealEdge) -> None:
 # ---- TLS and WebSocket ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("port", ["tls_port", "trunk_port", "wss_port"])
-async def test_tls_1_1_is_refused(edge: RealEdge, port: str) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+def old(context: ssl.SSLContext) -> ssl.SSLContext:
+    """TLS 1.0 and 1.1 only, with whatever suites and hashes OpenSSL still has."""
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    return context
+
+
+@pytest.fixture
+def old_client() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return old(context)
+
+
+@pytest.mark.parametrize("port", ["tls_port", "trunk_port", "wss_port"])
+async def test_tls_1_1_is_refused(edge: RealEdge, port: str, old_client: ssl.SSLContext) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        await StreamPeer().open("127.0.0.1", getattr(edge.config.edge, port), context)
+        await StreamPeer().open("127.0.0.1", getattr(edge.config.edge, port), old_client)
+
+
+async def test_the_old_client_can_speak_where_it_is_let(edge: RealEdge, old_client: ssl.SSLContext) -> None:
+    """That the test above can fail: a server without our rule takes the same client."""
+    server = old(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    files = certificate_paths(edge.config)
+    server.load_cert_chain(files.certificate, files.key)
+    lenient = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=server)
+    async with lenient:
+        port = lenient.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=old_client, server_hostname="x")
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.1"
+        writer.transport.abort()
 
 
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA"])
