@@ -43,11 +43,10 @@ def test_a_search_is_not_offered() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_operation_is_for_one_side_alone(operation: str) -> None:
-    """note_events is the exception: the supervisor, as root, writes faults of parts through it."""
     side = OPERATIONS[operation]
     uids = {"controller": 992, "web": 991, "admin": 0, "stranger": 1_000}
     allowed = {name for name, uid in uids.items() if permitted(operation, uid)}
-    assert allowed == ({side.value, "admin"} if operation == "note_events" else {side.value})
+    assert allowed == {side.value}
 
 
 def permitted(operation: str, uid: int) -> bool:

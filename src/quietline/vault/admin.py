@@ -6,6 +6,7 @@ Everything that changes who may see what is in the ledger before it holds, and i
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,14 @@ class Admin:
         if not directory.is_absolute():
             raise ConfigError("ledger export: give an absolute directory that the vault's user may write to")
         return await self._export(directory)
+
+    # -- the supervisor's word
+
+    def fault(self, part: str, code: int) -> None:
+        """A part stopped by itself, with this exit code. Raises ConfigError for what is no part's name."""
+        if not re.fullmatch(r"[a-z]{1,20}", part):
+            raise ConfigError("fault: part: the name of a part")
+        self._journal.soon(Kind.FAULT, part=part, code=code)
 
 
 def _role(word: str) -> Role:

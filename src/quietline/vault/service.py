@@ -315,6 +315,11 @@ async def _ledger_export(parts: Unsealed, fields: Fields) -> Frame:
     return {"entries": await parts.admin.ledger_export(Path(fields.text("directory")))}
 
 
+async def _fault(parts: Unsealed, fields: Fields) -> Frame:
+    parts.admin.fault(fields.text("part"), int(fields.number("code")))
+    return {}
+
+
 ANSWERS: dict[str, Answer] = {
     "arrive": _arrive,
     "match": _match,
@@ -342,4 +347,5 @@ ANSWERS: dict[str, Answer] = {
     "phone_issue": _phone_issue,
     "phone_revoke": _phone_revoke,
     "ledger_export": _ledger_export,
+    "fault": _fault,
 }
