@@ -8,19 +8,16 @@ import socket
 import ssl
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from quietline.errors import EdgeUnavailable
-from quietline.legs import HEADER, verify_leg
-from quietline.telephony.certificates import certificate_paths, issue, issue_trunk, make_ca
+from quietline.telephony.certificates import certificate_paths
 from quietline.telephony.edge import EdgeRpc, edge_folder, rpc_socket
-from quietline.testing.edge_kit import RealEdge, real_edge
-from quietline.testing.sip_wire import SDP, Message, Peer, Request, StreamPeer, credentials, ha1, sign_in
+from quietline.testing.edge_kit import RealEdge, call, forget, real_edge
+from quietline.testing.sip_wire import SDP, Message, Request, StreamPeer, ha1, sign_in
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
@@ -34,32 +31,11 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rea
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def edge(running: RealEdge) -> RealEdge:
-    """The edge with two agents' and one trunk's credentials, an empty controller's inbox and no ban."""
+    """The edge with two agents' credentials, an empty controller's inbox and no ban."""
     for agent in ("ag_1", "ag_2"):
         await running.rpc.put_credential(agent, ha1(agent, "secret"))
-    await running.rpc.put_trunk_credential("digcarrier", ha1("digcarrier", "carrier's secret"))
-    for address in await running.rpc.bans():
-        await running.rpc.unban(address)
-    await asyncio.sleep(0)
-    while not running.controller.inbox.empty():
-        running.controller.inbox.get_nowait()
-    running.controller.code = 200
+    await forget(running)
     return running
-
-
-async def call(peer: Peer, request: Request) -> Message:
-    await peer.send(request.text(peer))
-    return await peer.final()
-
-
-async def arrives_as(edge: RealEdge, peer: Peer, request: Request) -> str:
-    """The trunk's name on the ticket of this call, which is ended at once."""
-    answered = await call(peer, request)
-    assert answered.code == 200, answered.start
-    arrived = await edge.controller.request("INVITE")
-    await peer.send(request.within(answered, "ACK", request.cseq).text(peer))
-    assert (await call(peer, request.within(answered, "BYE", request.cseq + 1))).code == 200
-    return verify_leg(arrived.get(HEADER), edge.leg_key).trunk
 
 
 def codes(answers: list[Message]) -> list[int]:
@@ -134,123 +110,6 @@ async def test_agents_do_not_call_in(edge: RealEdge) -> None:
     assert (await call(browser, Request(body=SDP))).code == 403
     elsewhere = await edge.phone()
     assert (await call(elsewhere, Request(body=SDP, caller="<sip:ag_1@quietline.local>"))).code == 403
-
-
-# ---- trunks --------------------------------------------------------------------------------------
-
-
-def with_certificate(edge: RealEdge, folder: Path, name: str) -> ssl.SSLContext:
-    issued = issue_trunk(edge.config, name)
-    pem = folder / f"{name}.pem"
-    pem.write_bytes(issued.certificate_pem + issued.key_pem)
-    context = edge.tls
-    context.load_cert_chain(pem)
-    return context
-
-
-async def test_a_trunk_is_known_by_the_name_in_its_certificate(edge: RealEdge, tmp_path: Path) -> None:
-    context = with_certificate(edge, tmp_path, "carrier-a.example")
-    phone = await edge.phone(port=edge.config.edge.trunk_port, tls=context)
-    assert await arrives_as(edge, phone, Request(body=SDP)) == "carrier-a"
-
-
-async def test_signed_by_our_ca_is_not_enough(edge: RealEdge, tmp_path: Path) -> None:
-    context = with_certificate(edge, tmp_path, "somebody.example")
-    phone = await edge.phone(port=edge.config.edge.trunk_port, tls=context)
-    assert (await call(phone, Request(body=SDP))).code == 403
-
-
-async def test_no_certificate_and_a_foreign_one_get_no_connection(edge: RealEdge, tmp_path: Path) -> None:
-    foreign = issue(
-        make_ca(datetime.now(UTC)), "carrier-a.example", ["carrier-a.example"], datetime.now(UTC), client=True
-    )
-    pem = tmp_path / "foreign.pem"
-    pem.write_bytes(foreign.certificate_pem + foreign.key_pem)
-    bad = edge.tls
-    bad.load_cert_chain(pem)
-    for context in (edge.tls, bad):
-        with pytest.raises((OSError, asyncio.IncompleteReadError)):
-            await use_until_closed(edge, context)
-        assert await edge.controller.nothing(0.1)
-
-
-async def use_until_closed(edge: RealEdge, context: ssl.SSLContext) -> None:
-    """Connect and send; in TLS 1.3 the refusal comes only after the client's own handshake, as a closed connection."""
-    phone = await edge.phone(port=edge.config.edge.trunk_port, tls=context)
-    await phone.send(Request("OPTIONS").text(phone))
-    await asyncio.wait_for(phone.closed.wait(), 3)
-    raise ConnectionError("closed by the edge")
-
-
-async def test_a_name_in_a_certificate_counts_on_the_trunk_port_only(edge: RealEdge, tmp_path: Path) -> None:
-    phone = await edge.phone(tls=with_certificate(edge, tmp_path, "carrier-a.example"))
-    assert await arrives_as(edge, phone, Request(body=SDP)) == ""
-
-
-@pytest.mark.parametrize(
-    ("source", "name"), [("127.0.0.16", "by-address"), ("127.0.0.31", "by-address"), ("127.0.0.35", "")]
-)
-async def test_a_trunk_is_known_by_its_address(edge: RealEdge, source: str, name: str) -> None:
-    assert await arrives_as(edge, await edge.phone(source), Request(body=SDP)) == name
-
-
-def signed(request: Request, challenge: Message, user: str, password: str) -> Request:
-    line = credentials(
-        challenge.get("proxy-authenticate"), "INVITE", request.uri, user, ha1(user, password), "Proxy-Authorization"
-    )
-    return replace(request, cseq=request.cseq + 1, extra=request.extra + line)
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        Request(body=SDP, caller="<sip:digcarrier@x.example>"),
-        Request(body=SDP, contact_user="digcarrier"),
-        Request(body=SDP, extra="P-Asserted-Identity: <sip:+442079460002@x.example>\r\n"),
-    ],
-    ids=["from", "contact", "asserted"],
-)
-async def test_a_trunk_is_known_by_digest(edge: RealEdge, request_: Request) -> None:
-    phone = await edge.phone()
-    asked = await call(phone, request_)
-    assert asked.code == 407
-    wrong = await call(phone, signed(request_, asked, "digcarrier", "wrong"))
-    assert wrong.code == 407
-    right = signed(request_, wrong, "digcarrier", "carrier's secret")
-    assert await arrives_as(edge, phone, right) == "carrier-d"
-
-
-async def test_an_agents_credential_is_no_trunks(edge: RealEdge) -> None:
-    phone, request = await edge.phone(), Request(body=SDP, caller="<sip:digcarrier@x.example>")
-    asked = await call(phone, request)
-    assert (await call(phone, signed(request, asked, "ag_1", "secret"))).code in (403, 407)
-    assert edge.controller.inbox.empty()
-
-
-async def test_a_trunk_has_so_many_calls_and_no_more(edge: RealEdge) -> None:
-    phone = await edge.phone("127.0.0.33")
-    open_calls = []
-    for _ in range(2):
-        request = Request(body=SDP)
-        answered = await call(phone, request)
-        assert answered.code == 200
-        await phone.send(request.within(answered, "ACK", 1).text(phone))
-        open_calls.append((request, answered))
-    assert (await call(phone, Request(body=SDP))).code == 503
-    for request, answered in open_calls:
-        assert (await call(phone, request.within(answered, "BYE"))).code == 200
-    assert await arrives_as(edge, phone, Request(body=SDP)) == "small"
-
-
-async def test_a_trunk_has_so_many_calls_a_second(edge: RealEdge) -> None:
-    edge.controller.code = 486
-    phone = await edge.phone("127.0.0.34")
-    for _ in range(20):
-        await phone.send(Request(body=SDP).text(phone))
-    answered = [(await phone.final()).code for _ in range(20)]
-    assert 503 in answered
-    assert 486 in answered
-    assert await edge.rpc.bans() == []  # limited, not banned
 
 
 # ---- bans ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from quietline.testing.edge_kit import RealEdge, real_edge
-from quietline.testing.sip_wire import SDP, WAIT, Peer, Request
+from quietline.testing.sip_wire import SDP, WAIT, Peer, Request, ha1
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "rfc4475"
 pytestmark = [
@@ -86,7 +86,9 @@ EXPECTED = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealEdge]:
     async with real_edge(Path(tmp_path_factory.mktemp("edge"))) as running:
-        await running.rpc.call("htable.sets", "state", "started", "1")  # no grace: unknown users are challenged
+        # no grace, and some credential known: unknown users are challenged
+        await running.rpc.call("htable.sets", "state", "started", "1")
+        await running.rpc.put_credential("ag_1", ha1("ag_1", "secret"))
         yield running
 
 

@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from quietline.config import Config, Controller, Edge, Paths, Trunk, Users
+from quietline.legs import HEADER, LegTicket, verify_leg
 from quietline.telephony.certificates import ensure_certificates
 from quietline.telephony.edge import EdgeRpc, edge_command, rpc_socket, write_edge
-from quietline.testing.sip_wire import FakeController, StreamPeer, UdpPeer, WsPeer
+from quietline.testing.sip_wire import SDP, FakeController, Message, Peer, Request, StreamPeer, UdpPeer, WsPeer
 
 
 def free_ports(count: int) -> list[int]:
@@ -152,3 +153,44 @@ async def real_edge(folder: Path, **edge: object) -> AsyncIterator[RealEdge]:
         yield running
     finally:
         await running.close()
+
+
+async def forget(edge: RealEdge) -> None:
+    """Between tests that share an edge: nothing in the controller's inbox, its answer 200 with SDP, no ban."""
+    await asyncio.sleep(0)
+    controller = edge.controller
+    while not controller.inbox.empty():
+        controller.inbox.get_nowait()
+    controller.code, controller.extra, controller.body = 200, "", SDP
+    for address in await edge.rpc.bans():
+        await edge.rpc.unban(address)
+
+
+async def call(peer: Peer, request: Request, wait: float = 8.0) -> Message:
+    """Send it; its final answer."""
+    await peer.send(request.text(peer))
+    return await peer.final(wait)
+
+
+async def hang_up(peer: Peer, request: Request, answered: Message) -> None:
+    """ACK and BYE for a call that was answered."""
+    await peer.send(request.within(answered, "ACK", request.cseq).text(peer))
+    ended = await call(peer, request.within(answered, "BYE", request.cseq + 1))
+    if ended.code != 200:
+        raise AssertionError(f"BYE was answered {ended.start}")
+
+
+def ticket_of(edge: RealEdge, message: Message) -> LegTicket:
+    """The one ticket of this message, verified."""
+    (header,) = message.all(HEADER)
+    return verify_leg(header, edge.leg_key)
+
+
+async def ticket_for(edge: RealEdge, peer: Peer, request: Request) -> LegTicket:
+    """The ticket that reached the controller for this call, which is then ended."""
+    answered = await call(peer, request)
+    if answered.code != 200:
+        raise AssertionError(f"the call was answered {answered.start}")
+    arrived = await edge.controller.request("INVITE")
+    await hang_up(peer, request, answered)
+    return ticket_of(edge, arrived)
