@@ -23,7 +23,13 @@ LOOKS = {
     "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
     "phone-dark": {"viewport": {"width": 360, "height": 780}, "color_scheme": "dark"},
 }
-EXPECTED_COMPLAINTS = ("401", "409", "410", "403")  # answers that a refusal leaves in the console
+EXPECTED_COMPLAINTS = (
+    "401",
+    "409",
+    "410",
+    "403",
+    "ERR_NETWORK_CHANGED",
+)  # answers that a refusal leaves in the console
 
 
 async def faults(page: Page) -> list[str]:
@@ -61,7 +67,7 @@ class Inspector:
 
 
 async def before_the_call(floor, page: Page, inspector: Inspector) -> None:
-    await page.goto(floor.url)
+    await floor.open(page)
     await page.get_by_label("Login").wait_for()
     await inspector.stop(page, "signin")
     await floor.sign_in(page)

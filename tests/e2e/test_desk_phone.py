@@ -29,7 +29,7 @@ async def becomes(condition) -> None:
 async def test_two_tabs_one_phone_and_one_stream(floor) -> None:
     page = await floor.agent()
     other = await page.context.new_page()
-    await other.goto(floor.url)
+    await floor.open(other)
     await other.get_by_text("Registered in another tab").wait_for()
     await expect(page.get_by_text("Registered in this tab")).to_be_visible()
     assert floor.edge.registered == 1
@@ -42,7 +42,7 @@ async def test_two_tabs_one_phone_and_one_stream(floor) -> None:
 async def test_the_other_tab_answers_through_the_first(floor) -> None:
     page = await floor.agent()
     other = await page.context.new_page()
-    await other.goto(floor.url)
+    await floor.open(other)
     await other.get_by_text("Registered in another tab").wait_for()
     await floor.rings()
     await other.get_by_role("button", name="Answer").click()
@@ -56,7 +56,7 @@ async def test_the_other_tab_answers_through_the_first(floor) -> None:
 async def test_when_the_first_tab_closes_the_second_takes_over(floor) -> None:
     page = await floor.agent()
     other = await page.context.new_page()
-    await other.goto(floor.url)
+    await floor.open(other)
     await other.get_by_text("Registered in another tab").wait_for()
     await page.close()
     await other.get_by_text("Registered in this tab").wait_for()

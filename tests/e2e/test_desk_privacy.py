@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from playwright.async_api import Page, expect
 
+from quietline.desk_protocol import AgentState
 from quietline.testing.fake_desk import AMARA, CUSTOMER
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
@@ -63,7 +64,7 @@ async def test_refused_says_why_and_after_the_code_it_opens(floor) -> None:
 async def test_by_keyboard_alone(floor) -> None:
     """Sign in, ready, answer, show with a reason, note, hang up, done: no pointer."""
     page = await (await floor.context()).new_page()
-    await page.goto(floor.url)
+    await floor.open(page)
     await page.get_by_label("Login").wait_for()
     for keys in (AMARA.login, "Tab", AMARA.password, "Enter"):
         await (page.keyboard.press(keys) if keys in ("Tab", "Enter") else page.keyboard.type(keys))
@@ -123,7 +124,7 @@ async def test_the_hang_up_blanks_the_card_at_once(floor, end: str) -> None:
     page = await floor.agent()
     await floor.talks(page, assurance=2)
     other = await page.context.new_page()
-    await other.goto(floor.url)
+    await floor.open(other)
     await other.get_by_text("QL-20417").wait_for()
     await show_phone(page)
     await show_phone(other)
@@ -158,6 +159,29 @@ async def test_a_value_that_arrives_after_the_hang_up_is_not_drawn(floor) -> Non
     floor.vault.open_gate.set()
     await page.wait_for_timeout(300)
     assert await held(page, [PHONE]) == []
+
+
+async def test_while_the_grant_is_on_its_way_the_page_waits(floor) -> None:
+    """The audio is there first; the vault still asks the edge about the legs."""
+    page = await floor.agent()
+    await floor.rings()
+    await page.get_by_role("button", name="Answer").click()
+    await floor.edge.answered()
+    floor.controller.set(AMARA.agent, state=AgentState.ON_CALL, vault="connecting")
+    await page.get_by_text("Opening the order…").wait_for()
+    floor.controller.connects(AMARA.agent)
+    floor.controller.set(AMARA.agent, vault="ok")
+    await page.get_by_text("QL-20417").wait_for()
+
+
+async def test_a_grant_that_is_refused_is_said(floor) -> None:
+    page = await floor.agent()
+    await floor.rings()
+    await page.get_by_role("button", name="Answer").click()
+    await floor.edge.answered()
+    floor.controller.set(AMARA.agent, state=AgentState.ON_CALL, vault="refused")
+    await page.get_by_text("The vault did not confirm this call").wait_for()
+    await expect(page.get_by_role("button", name="Hang up")).to_be_visible()
 
 
 async def test_a_held_up_ledger_keeps_the_field_masked(floor) -> None:
@@ -220,7 +244,7 @@ async def test_signing_out_blanks_every_tab(floor) -> None:
     page = await floor.agent()
     await floor.talks(page, assurance=2)
     other = await page.context.new_page()
-    await other.goto(floor.url)
+    await floor.open(other)
     await other.get_by_text("QL-20417").wait_for()
     await show_phone(other)
     page.on("dialog", lambda dialog: dialog.accept())

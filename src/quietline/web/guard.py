@@ -127,6 +127,6 @@ class _Answer:
             self.started = True
             message["headers"] = [*message.get("headers", []), *self._headers]
             MutableHeaders(raw=message["headers"]).setdefault("cache-control", "no-store")
-            self._guard.record(self._scope, message["status"], self._began)
+            self._guard.record(self._scope, int(message["status"]), self._began)
         await self._send(message)
         self.complete = message["type"] == "http.response.body" and not message.get("more_body")

@@ -6,6 +6,13 @@ export class Problem extends Error {
   }
 }
 
+const AGAIN_MS = 300;
+
+function lost(error) {
+  if (error.name === "AbortError") throw error;
+  throw new Problem({ code: "offline" }, 0);
+}
+
 export class Api {
   /** `signedOut` is called whenever the server says that the session has ended. */
   constructor(visitToken, signedOut) {
@@ -31,11 +38,16 @@ export class Api {
     if (method !== "GET") headers["X-CSRF-Token"] = this.csrf ?? this.visitToken;
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const request = { method, headers, signal, cache: "no-store", credentials: "same-origin", redirect: "error" };
-    const response = await fetch(path, { ...request, body: body && JSON.stringify(body) }).catch((error) => {
-      if (error.name === "AbortError") throw error;
-      throw new Problem({ code: "offline" }, 0);
-    });
+    const send = () => fetch(path, { ...request, body: body && JSON.stringify(body) });
+    const response = await send().catch((error) => (method === "GET" ? this.#again(send, error) : lost(error)));
     return this.#read(response);
+  }
+
+  /** A network that changes under us breaks what is under way; asking once more is harmless for a GET. */
+  async #again(send, error) {
+    if (error.name === "AbortError") throw error;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    return send().catch(lost);
   }
 
   async #read(response) {

@@ -2,7 +2,7 @@
 // own part of the page and nowhere else, and lets go of everything in `wipe`.
 import { announce, h } from "./dom.js";
 import { icon } from "./icons.js";
-import { ASSURANCE, REASONS, problemText, reasonLabel } from "./words.js";
+import { ASSURANCE, REASONS, WITHOUT, problemText, reasonLabel } from "./words.js";
 
 const MASK = "•••";
 
@@ -26,7 +26,8 @@ export class Card {
     this.topic = live.topic;
     if (this.key === key) return this.#drawVerify(live);
     Object.assign(this, { key, call: live.call, view: live });
-    this.#load();
+    if (live.vault === "ok") this.#load();
+    else if (!this.rows) this.#drawNote(WITHOUT[live.vault] ?? WITHOUT.unavailable);
   }
 
   /** Every value leaves the page now, and no answer still under way will be drawn. */

@@ -26,6 +26,13 @@ export const PHONE = {
 
 export const ASSURANCE = ["Caller not known", "Number matched", "Verified by code", "Fully verified"];
 
+/** Why there is no card: the vault's word, as the controller heard it. */
+export const WITHOUT = {
+  connecting: "Opening the order…", // the grant is on its way
+  refused: "The vault did not confirm this call, so nothing can be shown. The call goes on.",
+  unavailable: "Customer data is unavailable. The call goes on.",
+};
+
 export const CLASSES = { contact: "contact data", delivery: "delivery data", invoice: "orders and invoices", service: "notes" };
 
 const PROBLEMS = {
