@@ -141,10 +141,12 @@ async def test_a_wrong_account_names_what_is_wrong(house: VaultHouse, change: di
     assert (await house.admin.call("staff_list"))["staff"] == []
 
 
-async def test_a_login_is_taken_once(house: VaultHouse) -> None:
+async def test_a_login_is_taken_once(house: VaultHouse, ledger: MemoryLedger) -> None:
     await house.agent("eva")
+    before = len(ledger.entries)
     with pytest.raises(ConfigError, match="another account has this login"):
         await house.agent(" EVA ")
+    assert len(ledger.entries) == before
 
 
 async def test_staff_are_found_by_login_and_listed_without_names(house: VaultHouse) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from quietline.access.decide import Role
 from quietline.access.identity import Identity, NewStaff, Roll, new_agent_token
 from quietline.access.passwords import Passwords
+from quietline.access.ports import StaffRow
 from quietline.access.sessions import Sessions
 from quietline.clock import Clock
 from quietline.config import Config
@@ -74,6 +75,8 @@ class Admin:
         role = _role(new.role)
         if new.store not in self._stores:
             raise ConfigError(f"staff: store: one of {', '.join(sorted(self._stores)) or 'none configured'}")
+        if await self._by_login(new.login):
+            raise ConfigError("staff: another account has this login; choose another")
         password = await self._passwords.hash(new.password, TICKET)
         agent = new_agent_token()
         receipt = await self._journal.receipt(
@@ -84,11 +87,14 @@ class Admin:
 
     async def staff_find(self, login: Sealed[str]) -> str:
         """The token of this login. Raises ConfigError when nobody has it."""
-        token = await asyncio.to_thread(self._identity.login_token, login, TICKET)
-        row = await asyncio.to_thread(self._identity.by_login, token)
+        row = await self._by_login(login)
         if row is None:
             raise ConfigError("staff: nobody has this login")
         return row.agent
+
+    async def _by_login(self, login: Sealed[str]) -> StaffRow | None:
+        token = await asyncio.to_thread(self._identity.login_token, login, TICKET)
+        return await asyncio.to_thread(self._identity.by_login, token)
 
     async def set_password(self, agent: str, password: Sealed[str]) -> None:
         """A new password; every session of the agent ends."""
