@@ -10,6 +10,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 import structlog
@@ -59,15 +60,16 @@ def build_vault(config: Config, leg_key: bytes, hardened: dict[str, bool] | None
     return VaultService(world, hardened)
 
 
-async def run_vault(config: Config, leg_key: bytes, passphrase: bytes = b"") -> None:
-    """Harden this process, then serve until cancelled, then close cleanly."""
+async def run_vault(config: Config, secrets: tuple[bytes, bytes], hardened: dict[str, bool]) -> None:
+    """Serve until cancelled, then close cleanly. `secrets`: leg key and passphrase; `hardened`: what `harden` said."""
+    leg_key, passphrase = secrets
     sys.setswitchinterval(SWITCH_SECONDS)
-    service = build_vault(config, leg_key, harden())
+    service = build_vault(config, leg_key, hardened)
     await service.run(Sealed(passphrase.decode()) if passphrase else None)
 
 
-async def _until_told(config: Config, leg_key: bytes, passphrase: bytes) -> None:
-    serving = asyncio.ensure_future(run_vault(config, leg_key, passphrase))
+async def _until_told(work: Coroutine[None, None, None]) -> None:
+    serving = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     await asyncio.wait({serving})
@@ -80,11 +82,12 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m quietline.vault.process CONFIG\n")
         return 2
-    harden()  # before any secret is read
     logs.configure("vault")
+    hardened = harden()  # before any secret is read
     try:
         config = load(Path(arguments[0]))
-        uvloop.run(_until_told(config, *read_secrets(sys.stdin.buffer.readline(MAX_SECRETS))))
+        secrets = read_secrets(sys.stdin.buffer.readline(MAX_SECRETS))
+        uvloop.run(_until_told(run_vault(config, secrets, hardened)))
     except ConfigError as error:
         log.error("the vault cannot start", error=str(error))
         return 2
