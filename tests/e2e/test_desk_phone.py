@@ -37,6 +37,7 @@ async def test_two_tabs_one_phone_and_one_stream(floor) -> None:
     await floor.rings()
     for each in (page, other):
         await each.get_by_role("heading", name="Caller 4821").wait_for()
+        assert await each.title() == "Ringing · Quietline"
 
 
 async def test_the_other_tab_answers_through_the_first(floor) -> None:

@@ -279,9 +279,22 @@ async def test_without_the_vault_the_page_says_so_and_the_call_goes_on(floor) ->
     floor.controller.connects(AMARA.agent, assurance=2)
     await page.get_by_text("The call goes on.").first.wait_for()
     assert await held(page, list(CUSTOMER.values())) == []
-    floor.vault.down = False
-    await page.get_by_role("button", name="Try again").click()
+    floor.vault.down = False  # and then it comes by itself
     await page.get_by_text("QL-20417").wait_for()
+    await expect(page.get_by_text("Customer data unavailable.")).to_have_count(0)
+
+
+async def test_what_the_last_call_found_is_not_held_against_the_next(floor) -> None:
+    page = await floor.agent()
+    await floor.rings()
+    floor.vault.down = True
+    await page.get_by_role("button", name="Answer").click()
+    floor.controller.connects(AMARA.agent)
+    await page.get_by_text("Customer data unavailable.").wait_for()
+    floor.controller.hangs_up(AMARA.agent)
+    floor.vault.down = False
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("heading", name="Ready").wait_for()
     await expect(page.get_by_text("Customer data unavailable.")).to_have_count(0)
 
 

@@ -155,7 +155,7 @@ class LiveFloor:
         Answers and events take different ways and may overtake each other.
         """
         known = self._views.get(view.agent)
-        if known and known.since > view.since:
+        if known and known.revision > view.revision:
             return known
         tell = tell or known != view
         self._views[view.agent] = view

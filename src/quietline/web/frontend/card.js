@@ -5,6 +5,7 @@ import { icon } from "./icons.js";
 import { ASSURANCE, REASONS, WITHOUT, problemText, reasonLabel } from "./words.js";
 
 const MASK = "•••";
+const RETRY_MS = 3_000; // the vault is asked again while a call lacks its card
 
 export class Card {
   /** `host` is ours to draw in. `onVault` hears whether the vault answered. */
@@ -34,6 +35,7 @@ export class Card {
   wipe() {
     if (!this.call && !this.host.firstChild) return;
     this.abort?.abort();
+    clearTimeout(this.timer);
     this.host.replaceChildren();
     Object.assign(this, { call: null, key: null, view: null, rows: null, abort: null, verify: null });
   }
@@ -48,10 +50,11 @@ export class Card {
     if (this.call) this.#load();
   }
 
-  async #load() {
+  async #load(quietly = false) {
     this.abort?.abort();
+    clearTimeout(this.timer);
     const { signal } = (this.abort = new AbortController());
-    if (!this.rows) this.#drawNote("Opening the order…");
+    if (!this.rows && !quietly) this.#drawNote("Opening the order…");
     try {
       const card = await this.api.get(`/api/calls/${this.call}/card`, { signal });
       if (signal.aborted) return;
@@ -63,8 +66,11 @@ export class Card {
   }
 
   #failed(problem) {
-    if (problem.status === 0 || problem.status >= 500) this.onVault("unavailable");
     this.rows = null;
+    if (problem.status === 0 || problem.status >= 500) {
+      this.onVault("unavailable");
+      this.timer = setTimeout(() => this.call && this.#load(true), RETRY_MS);
+    }
     this.#drawNote(problemText(problem), h("button", { class: "button", onclick: () => this.retry() }, "Try again"));
   }
 
@@ -150,7 +156,7 @@ export class Card {
     row.dataset.state = "asking";
     const allowed = (code) => !field.reasons?.length || field.reasons.includes(code);
     const first = allowed(this.topic) ? this.topic : REASONS.find(([code]) => allowed(code))?.[0];
-    const choices = REASONS.map(([code, label], index) => choice(field, code, label, index, code === first));
+    const choices = REASONS.map(([code, label], index) => choice(field, code, label, index, code === first, allowed(code)));
     const form = h("form", { class: "picker", onsubmit: (event) => this.#submit(event, row, field) },
       h("fieldset", {}, h("legend", {}, "Why is this needed?", h("span", { class: "visually-hidden" }, ` ${field.label}`)), h("div", { class: "choices" }, choices)),
       h("div", { class: "picker-actions" },
@@ -221,9 +227,9 @@ const maskedValue = () => h("span", { class: "row-value masked" }, h("span", { "
 const refusedValue = (field) => h("span", { class: "row-value refused", id: whyId(field) }, icon("lock"), field.advice || "Not for this call.");
 const whyId = (field) => `why-${field.name.replace(".", "-")}`;
 
-function choice(field, code, label, index, checked) {
+function choice(field, code, label, index, checked, fits) {
   const id = `reason-${field.name.replace(".", "-")}-${index}`;
-  return h("label", { class: "choice", for: id },
+  return h("label", { class: "choice", for: id, "data-fits": String(fits) },
     h("input", { type: "radio", name: "reason", value: code, id, checked }),
     h("kbd", { "aria-hidden": "true" }, String(index + 1)), label);
 }

@@ -80,6 +80,7 @@ function signedOut(notice) {
   tabs.stop();
   tabs = null;
   store.reset();
+  document.title = "Quietline";
   showSignIn(notice);
 }
 
@@ -140,6 +141,8 @@ store.listen((state, before) => {
 
 /** A new state is said, rung, and given the keyboard. */
 function arrived(now, state) {
+  document.title = now === "ringing" ? "Ringing · Quietline" : "Quietline";
+  if (now !== "talking" && state.vault !== "ok") store.set({ vault: "ok" }); // what the last call found is over
   if (now === "ringing") {
     ringer.start();
     announce(`Incoming call. ${state.view.alias}, ${state.view.queue}. Enter answers, Escape declines.`, "alarm");
