@@ -33,6 +33,7 @@ CODE_WAIT = 120.0  # seconds: the code's own life (issue: two minutes)
 HEARTBEAT = 10.0  # seconds between probes of each leg
 PROBE_WAIT = 8.0  # seconds for its answer: a dead peer is gone within 20 s (corrections, Media)
 VAULT_RETRY = 2.0  # seconds
+CONFIRM_RETRY, CONFIRM_RETRIES = 0.1, 50  # seconds and times to ask again until the edge knows the agent's leg is up
 MENU_WAIT = 8.0  # seconds to choose after the menu was read
 MENU_READINGS = 2
 
@@ -225,7 +226,7 @@ class Call:
     async def _answer(self, leg: Leg, offer: Offer) -> LegEvent | None:
         """The agent's answer, or None once the offer came to nothing: then the next agent is tried."""
         event = await self._first_outcome(leg)
-        if event and event.kind is LegEventKind.ANSWERED and self.house.floor.answered(offer):
+        if event and event.kind is LegEventKind.ANSWERED and self.house.floor.answered(offer, vault="connecting"):
             return event
         leg.hang_up()
         self.agent_leg = None
@@ -258,6 +259,7 @@ class Call:
 
     async def _open_grant(self) -> None:
         """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
+        retries = CONFIRM_RETRIES
         while self.progress.grant == "" and self.leg.ticket and self.agent_leg and self.agent_leg.ticket:
             try:
                 if self.progress.vault != "ok":
@@ -268,9 +270,11 @@ class Call:
                 self.progress.vault = "unavailable"
                 self._show(self.progress.agent)
                 await asyncio.sleep(VAULT_RETRY)
-            except Denied:
-                self.progress.vault = "refused"
-                break
+            except Denied as denied:
+                if denied.reason != "call-unconfirmed" or (retries := retries - 1) < 0:
+                    self.progress.vault = "refused"
+                    break
+                await asyncio.sleep(CONFIRM_RETRY)  # our ACK is still on its way through the edge
         self._show(self.progress.agent)
         self._save()
 
@@ -291,13 +295,15 @@ class Call:
 
     async def _verify(self) -> None:
         agent = self.progress.agent
+        keys = self.media.digits()  # from before the code is sent: a quick caller keys it while the prompt is starting
         try:
             await self.house.vault.send_code(self.leg_id)
             self.house.floor.show(agent, verifying="sent")
             await self.media.mute_digits(True)
             await self.media.play(Prompt.CODE)
-            passed = await self._key_code()
-        except (Unavailable, Denied):
+            passed = await self._key_code(keys)
+        except (Unavailable, Denied) as refusal:
+            log.info("step-up could not go on", call=self.progress.id, reason=type(refusal).__name__)
             passed = False
         finally:
             await self.media.mute_digits(False)
@@ -305,12 +311,13 @@ class Call:
         await self.media.play(Prompt.CODE_OK if passed else Prompt.CODE_WRONG)
         self._save()
 
-    async def _key_code(self) -> bool:
+    async def _key_code(self, keys: AsyncIterator[str]) -> bool:
         """True once the keyed code is right; False when the tries or the time are used up."""
-        while digits := await self._keys(CODE_DIGITS, CODE_WAIT):
+        while digits := await _next_keys(keys, CODE_DIGITS, CODE_WAIT):
             try:
                 self.progress.assurance = await self.house.vault.check_code(self.leg_id, Sealed(digits))
             except Denied as denied:
+                log.info("a keyed code was refused", call=self.progress.id, reason=denied.reason)
                 if denied.reason != "code-wrong":
                     return False
                 await self.media.play(Prompt.CODE_WRONG)
@@ -370,17 +377,6 @@ class Call:
             leg.accept_offer(await answer(event.sdp))
         except UnacceptableOffer:
             leg.refuse_offer(488)
-
-    async def _keys(self, count: int, wait: float) -> str:
-        """`count` keys, "" when they did not come in `wait` seconds. `*` begins anew."""
-        keys = ""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                async for key in self.media.digits():
-                    keys = "" if key == "*" else keys + key
-                    if len(keys) == count:
-                        return keys
-        return ""
 
     def _queue(self) -> Queue:
         return next((queue for queue in self.house.queues if queue.id == self.progress.queue), self.house.queues[0])
@@ -444,6 +440,18 @@ async def _key_among(keys: AsyncIterator[str], choices: set[str], wait: float) -
             async for key in keys:
                 if key in choices:
                     return key
+    return ""
+
+
+async def _next_keys(keys: AsyncIterator[str], count: int, wait: float) -> str:
+    """`count` keys, "" when they did not come in `wait` seconds. `*` begins anew."""
+    keyed = ""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait):
+            async for key in keys:
+                keyed = "" if key == "*" else keyed + key
+                if len(keyed) == count:
+                    return keyed
     return ""
 
 

@@ -88,7 +88,7 @@ class Trunk:
 class Relay:
     """rtpengine. Ports are UDP. The range stays below Linux's ephemeral ports (32768)."""
 
-    interfaces: tuple[str, ...] = ("127.0.0.1",)  # "address" or "address!advertised"
+    interfaces: tuple[str, ...] = ("127.0.0.1",)  # "address", "address!advertised"; "trunk/…", "agents/…"
     ng_port: int = 22_222
     digits_port: int = 22_333  # the controller listens here for keypad events
     port_min: int = 20_000

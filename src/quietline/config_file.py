@@ -153,7 +153,7 @@ def _check(config: Config, reader: _Reader) -> None:
 def _check_addresses(reader: _Reader, section: str, key: str, addresses: tuple[str, ...]) -> None:
     if not addresses:
         raise reader.error(section, key, "name at least one address")
-    for each in (part for address in addresses for part in address.split("!")):
+    for each in (part for address in addresses for part in address.split("/")[-1].split("!")):
         try:
             ipaddress.ip_address(each)
         except ValueError:

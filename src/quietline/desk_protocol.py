@@ -47,8 +47,9 @@ class AgentView:
     deadline: float = 0.0
     verifying: str = ""  # "" | "sent" | "passed" | "failed"
     assurance: int = 0
-    vault: str = "ok"  # "ok" | "unavailable": the call goes on, nothing can be shown
+    vault: str = "ok"  # "connecting" | "ok" | "refused" | "unavailable": the call goes on, nothing can be shown
     lapsed: tuple[str, ...] = ()  # data classes whose certificate has lapsed: no offers from them
+    revision: int = 0  # grows with every change, over restarts of the controller too: of two views the larger is newer
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,15 @@ class TestFloor:
         assert (event.agent, event.view.state) == ("mia", AgentState.READY)
         assert event.as_frame()["event"] == "state"
 
+    async def test_a_view_does_not_jitter_and_every_change_has_a_larger_revision(self, floor: Floor) -> None:
+        """Two readings of one state are equal: a page must be able to tell old from new (found live: lost events)."""
+        floor.wish("mia", AgentState.READY)
+        first = floor.view("mia")
+        assert all(floor.view("mia") == first for _ in range(1_000))
+        floor.show("mia", vault="unavailable")
+        floor.wish("mia", AgentState.AWAY)
+        assert floor.view("mia").revision > first.revision > 0
+
     async def test_a_page_that_falls_behind_is_cut(self, floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(floor_module, "MAX_UNREAD", 2)
         events = floor.events()

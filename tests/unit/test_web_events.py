@@ -214,9 +214,11 @@ async def test_a_closed_stream_says_nothing_more() -> None:
 def test_an_older_view_does_not_undo_a_newer_one() -> None:
     """A snapshot and an event take different ways: the hang-up must not be undone by a late answer."""
     floor = LiveFloor(None, SHORT)  # type: ignore[arg-type]
-    newer = view(state=AgentState.WRAP_UP, since=20.0)
+    newer = view(state=AgentState.WRAP_UP, revision=20)
     assert floor._learn(newer) is newer
-    assert floor._learn(view(state=AgentState.ON_CALL, since=10.0)) is newer
+    assert floor._learn(view(state=AgentState.ON_CALL, revision=19)) is newer
+    same_state_later = view(state=AgentState.WRAP_UP, revision=21, verifying="passed")
+    assert floor._learn(same_state_later) is same_state_later
 
 
 def test_views_from_frames() -> None:

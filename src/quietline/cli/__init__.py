@@ -9,7 +9,7 @@ import typer
 
 from quietline.errors import QuietlineError
 
-COMMANDS = ("run", "up", "down", "status", "doctor", "config", "vault", "staff", "phone", "call")
+COMMANDS = ("demo", "run", "up", "down", "status", "doctor", "config", "vault", "staff", "phone", "ledger", "call")
 
 app = typer.Typer(
     name="quietline",

@@ -45,6 +45,8 @@ class Floor:
         self._phones: dict[str, AgentPhone] = {}
         self._subscribers: set[asyncio.Queue[Event]] = set()
         self._woken = asyncio.Event()
+        self._wall_of_zero = clock.wall() - clock.monotonic()  # read once, so that a state's beginning does not jitter
+        self._revision = 0
 
     # Calls
 
@@ -116,15 +118,17 @@ class Floor:
         """The agent's page as it should look now."""
         known = self._matcher.agent(agent) or Agent(agent)
         base = self._views.get(agent) or AgentView(agent, AgentState.OFFLINE, self._clock.wall())
-        wall, monotonic = self._clock.wall(), self._clock.monotonic()
-        shown = base if known.call else AgentView(agent, base.state, base.since, vault=base.vault)
+        wall, zero = self._clock.wall(), self._wall_of_zero
+        shown = (
+            base if known.call else AgentView(agent, base.state, base.since, vault=base.vault, revision=base.revision)
+        )
         return replace(
             shown,
             state=AgentState(known.state.value),
-            since=wall - (monotonic - known.since),
+            since=zero + known.since,
             reason=known.reason,
             call=known.call,
-            deadline=wall + (known.deadline - monotonic) if known.deadline else 0.0,
+            deadline=zero + known.deadline if known.deadline else 0.0,
             lapsed=tuple(sorted(name for name, until in known.certificates.items() if until <= wall)),
         )
 
@@ -202,9 +206,8 @@ class Floor:
             seat.put_nowait(decision)
 
     def _publish(self, agent: str) -> None:
-        view = self.view(agent)
-        if not view.call:
-            self._views[agent] = view
+        self._revision = max(self._revision + 1, int(self._clock.wall() * 1_000_000))
+        view = self._views[agent] = replace(self.view(agent), revision=self._revision)
         for queue in tuple(self._subscribers):
             try:
                 queue.put_nowait(Event("state", agent, view))

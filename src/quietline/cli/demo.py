@@ -1,0 +1,38 @@
+"""`quietline demo`: one real call with every safeguard on, checked from outside; exit 1 when anything is false."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quietline.demo.evidence import look_around
+from quietline.demo.scene import scene
+from quietline.demo.story import tell_story
+from quietline.demo.tell import Teller
+from quietline.errors import ConfigError
+
+Out = Annotated[Path, typer.Option(help="Where screenshots and the report go.")]
+
+
+def command(out: Out = Path("out/demo")) -> None:
+    """Start everything, make one call, check every promise, stop everything."""
+    if os.geteuid() != 0:
+        raise ConfigError("demo: root is needed, for user ids and network namespaces; use `make demo` or sudo")
+    if not asyncio.run(_demo(out)):
+        raise typer.Exit(1)
+
+
+async def _demo(out: Path) -> bool:
+    teller = Teller()
+    teller.chapter(
+        "Quietline starts: vault, edge, relay, controller, desk; three stores, a hub, 200 customers, six agents"
+    )
+    async with scene() as put_up:
+        teller.happened("every part answers", "each under its own user id")
+        memory = await tell_story(put_up, teller, out)
+        await look_around(put_up, teller, memory, out)
+    return teller.close(out / "report.json")
