@@ -231,7 +231,7 @@ class FakeController:
         old = self.view(agent)
         if changes.get("state", old.state) is not old.state:
             changes.setdefault("since", self.clock.wall())
-        view = self._views[agent] = replace(old, **changes)
+        view = self._views[agent] = replace(old, revision=old.revision + 1, **changes)
         for queue in self._subscribers:
             queue.put_nowait(Event("state", agent, view).as_frame())
         return view

@@ -175,7 +175,7 @@ function wipe() {
 
 function learn(view) {
   const old = store.state.view;
-  if (old && view.since < old.since) return;
+  if (old && view.revision < old.revision) return; // answers and events may overtake each other
   const skew = view.now - Date.now() / 1000;
   store.set({ view, skew, controller: "ok", problem: null });
   if (store.state.leader) tabs?.tell({ kind: "view", view });
