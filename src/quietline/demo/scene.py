@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -44,7 +45,7 @@ async def scene() -> AsyncIterator[Scene]:
     """Put it all up, and take it all down, whatever happens between."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quietline-demo-")))
-        folder.chmod(0o755)  # each part runs under a user id of its own and must get to its folder
+        os.chmod(folder, 0o755)
         lab = await stack.enter_async_context(NetworkLab())
         site = await stack.enter_async_context(_site(folder, lab))
         await site.set_up()
