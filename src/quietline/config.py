@@ -169,6 +169,7 @@ class Queue:
     skills: tuple[str, ...] = ()
     data_class: str = "invoice"  # the certificate an agent needs to take its calls
     reason: str = "order_status"  # the reason code the desk proposes
+    spoken: str = ""  # as the menu says it: "For ..., press 1."; empty: the name
 
 
 @dataclass(frozen=True, slots=True)

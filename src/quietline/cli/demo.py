@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def command(out: Out = Path("out/demo")) -> None:
 
 async def _demo(out: Path) -> bool:
     teller = Teller()
+    shutil.rmtree(out, ignore_errors=True)  # of an earlier run: what lies there afterwards is from this one
     teller.chapter(
         "Quietline starts: vault, edge, relay, controller, desk; three stores, a hub, 200 customers, six agents"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -44,8 +43,7 @@ class Scene:
 async def scene() -> AsyncIterator[Scene]:
     """Put it all up, and take it all down, whatever happens between."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quietline-demo-")))
-        os.chmod(folder, 0o755)
+        folder = _open_to_all(stack.enter_context(tempfile.TemporaryDirectory(prefix="quietline-demo-")))
         lab = await stack.enter_async_context(NetworkLab())
         site = await stack.enter_async_context(_site(folder, lab))
         await site.set_up()
@@ -64,6 +62,13 @@ async def scene() -> AsyncIterator[Scene]:
             tones=(tones[0], tones[1], tones[2]),
             canaries=_canaries(customer, person),
         )
+
+
+def _open_to_all(folder: str) -> Path:
+    """Each part runs under a user id of its own and must get to its folder."""
+    path = Path(folder)
+    path.chmod(0o755)
+    return path
 
 
 def lapsed_agent(scene: Scene) -> RemoteDesk:

@@ -52,7 +52,7 @@ def menu_words(queues: Iterable[Queue]) -> str:
     for queue in queues:
         if len(queue.digit) != 1 or queue.digit not in "0123456789" or queue.digit in by_digit:
             raise ConfigError(f"queues: {queue.id}: digit must be one key of 0 to 9 that no other queue has")
-        by_digit[queue.digit] = queue.name
+        by_digit[queue.digit] = queue.spoken or queue.name
     choices = [f"For {by_digit[digit]}, press {digit}." for digit in sorted(by_digit)]
     return " ".join(choices) or WORDS[Prompt.WAIT]
 

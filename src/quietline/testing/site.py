@@ -49,9 +49,9 @@ STORES = (
     Store("hub", "Service hub", ("+442079460100",)),
 )
 QUEUES = (
-    Queue("orders", "your order", "1", ("orders",), "invoice", "order_status"),
-    Queue("returns", "a return or refund", "2", ("returns",), "invoice", "return_refund"),
-    Queue("advice", "product advice", "3", ("advice",), "invoice", "product_advice"),
+    Queue("orders", "Orders", "1", ("orders",), "invoice", "order_status", "your order"),
+    Queue("returns", "Returns and refunds", "2", ("returns",), "invoice", "return_refund", "a return or refund"),
+    Queue("advice", "Product advice", "3", ("advice",), "invoice", "product_advice"),
 )
 
 
