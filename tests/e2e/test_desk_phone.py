@@ -160,6 +160,15 @@ async def test_a_lost_controller_is_said_and_forgotten_when_it_is_back(floor) ->
     await page.get_by_role("heading", name="Away").wait_for()
 
 
+async def test_a_controller_that_forgot_is_believed(floor) -> None:
+    page = await floor.agent()
+    floor.controller.goes_away()
+    await page.get_by_text("Call control does not answer.").wait_for()
+    floor.controller.forgets(AMARA.agent)
+    floor.controller.down = False
+    await page.get_by_role("heading", name="Away").wait_for()
+
+
 async def test_the_desk_away_is_said_and_found_again(floor) -> None:
     page = await floor.agent()
     await page.context.set_offline(True)

@@ -150,6 +150,19 @@ async def test_a_lost_controller_is_said_and_found_again(under, amara) -> None:
     assert under.desk.floor.connected
 
 
+async def test_a_controller_that_forgot_is_believed(under, amara) -> None:
+    """Its views start anew; an agent must not stay "ready" on the page while nobody offers them calls."""
+    for state in (AgentState.AWAY, AgentState.READY):
+        under.controller.set(AMARA.agent, state=state)
+    async with amara.events() as events:
+        await events.until("ready")
+        await becomes(lambda: under.controller._subscribers)
+        under.controller.goes_away()
+        under.controller.forgets(AMARA.agent)
+        under.controller.down = False
+        assert (await events.until("offline"))["revision"] == 0
+
+
 async def test_a_stream_opened_while_the_controller_is_away(under, amara) -> None:
     under.controller.goes_away()
     async with amara.events() as events:

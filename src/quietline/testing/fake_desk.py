@@ -273,6 +273,10 @@ class FakeController:
             self.vault.grants[grant].live = False
         self.set(agent, state=AgentState.WRAP_UP, grant="", verifying="", deadline=self.clock.wall() + wrap_up)
 
+    def forgets(self, agent: str) -> None:
+        """As a controller that came back without its journal."""
+        self._views.pop(agent, None)
+
     def goes_away(self) -> None:
         """The controller dies: subscriptions end, calls fail."""
         self.down = True

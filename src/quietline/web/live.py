@@ -145,6 +145,7 @@ class LiveFloor:
         if self.connected:
             self.connected = False
             log.warning("controller lost")
+        self._views.clear()  # of an earlier life: what comes next is newer, and nothing counts as live until it does
         for streams in self._streams.values():
             for stream in streams:
                 stream.put({"event": "fault", "part": "controller"})

@@ -31,7 +31,7 @@ const api = new Api(document.querySelector('meta[name="csrf"]').content, () => s
 const phone = new Phone({ credential: () => api.get("/api/phone"), onChange: phoneChanged });
 const events = new Events({
   onState: learn,
-  onFault: () => store.set({ controller: "lost" }),
+  onFault: controllerLost,
   onLink: (link) => store.set({ link }),
   onEnd: () => signedOut("Your session has ended. Sign in again."),
   stillSignedIn,
@@ -179,6 +179,12 @@ function learn(view) {
   const skew = view.now - Date.now() / 1000;
   store.set({ view, skew, controller: "ok", problem: null });
   if (store.state.leader) tabs?.tell({ kind: "view", view });
+}
+
+/** What it says next is newer than anything of its earlier life. */
+function controllerLost() {
+  const { view } = store.state;
+  store.set({ controller: "lost", view: view && { ...view, revision: 0 } });
 }
 
 function lead() {
