@@ -22,9 +22,9 @@ from quietline.access.decide import (
     load_policies,
     survey,
 )
-from quietline.access.reasons import ADVICE, Why
 from quietline.config import Store
 from quietline.errors import ConfigError, Denied
+from quietline.reasons import ADVICE, Why
 from quietline.vault.schema import FIELDS, MINIMUM, DataClass, Reason
 
 NOW = 1_790_000_000.0

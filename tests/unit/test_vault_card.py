@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietline.access.decide import Basis
-from quietline.access.reasons import Why, denied
+from quietline.reasons import Why, denied
 from quietline.vault.card import Card, best_refusal, holds_card_number, luhn, masked, refused, shown
 from quietline.vault.schema import FIELDS
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietline import errors
-from quietline.access.reasons import ADVICE, Why, denied
 from quietline.config import Config, Edge, Web
+from quietline.reasons import ADVICE, Why, denied
 from quietline.sealed import Sealed
 from quietline.testing.fake_desk import AMARA, FakeVault
 from quietline.web import problems

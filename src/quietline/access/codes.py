@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from quietline.access.reasons import Why, denied
+from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
 
 DIGITS = 6

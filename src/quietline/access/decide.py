@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import Final
 
 from quietline.access.cedar import Node, Policies, Question, Uid, Value, Verdict
-from quietline.access.reasons import Why, denied
 from quietline.config import Store
 from quietline.errors import Denied
+from quietline.reasons import Why, denied
 from quietline.vault.schema import FIELDS, MINIMUM, FieldSpec, Reason
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quietline.access.decide import Phase
-from quietline.access.reasons import Why, denied
 from quietline.errors import TamperError
+from quietline.reasons import Why, denied
 
 Record = dict[str, Any]
 

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from quietline.access.decide import Principal, Role, controllers_of
 from quietline.access.ports import CertificateRow, StaffRow, StaffStore
-from quietline.access.reasons import Why, denied
 from quietline.access.vouch import Voucher
 from quietline.config import Store
 from quietline.errors import ConfigError, TamperError
+from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
 from quietline.vault.schema import DataClass
 

@@ -14,8 +14,8 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from quietline.access.reasons import Why, denied
 from quietline.errors import ConfigError, TamperError
+from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
 
 LEAST_MEMORY_KIB: Final = 19_456

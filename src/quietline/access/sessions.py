@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from quietline.access.ports import SessionRow, SessionStore
-from quietline.access.reasons import Why, denied
 from quietline.clock import Clock
+from quietline.reasons import Why, denied
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from quietline.access.identity import Identity
 from quietline.access.passwords import Passwords
 from quietline.access.ports import StaffRow
-from quietline.access.reasons import Why, denied
 from quietline.clock import Clock
 from quietline.errors import ConfigError
+from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
 
 

@@ -14,12 +14,12 @@ import structlog
 from quietline.access.assurance import Evidence, Factor, evidence_of, may_match, score
 from quietline.access.codes import Codes
 from quietline.access.grants import CallerLeg, Grants
-from quietline.access.reasons import Why, denied
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.errors import Denied, EdgeUnavailable, TamperError, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.legs import LegTicket
+from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
 from quietline.vault.journal import Journal

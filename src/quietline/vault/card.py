@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from quietline.access.decide import Basis
-from quietline.access.reasons import Why
 from quietline.errors import Denied
+from quietline.reasons import Why
 from quietline.sealed import DOTS
 from quietline.vault.schema import FieldSpec
 

@@ -16,10 +16,10 @@ import structlog
 from quietline.access.cedar import Policies
 from quietline.access.decide import Action, Basis, Circumstances, Phase, Principal, decide, survey
 from quietline.access.grants import Grant, Grants
-from quietline.access.reasons import Why, denied
 from quietline.clock import Clock
 from quietline.errors import Denied, TamperError
 from quietline.ledger.vocabulary import Kind
+from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.card import Card, FieldView, best_refusal, holds_card_number, masked, refused, shown
 from quietline.vault.journal import Journal

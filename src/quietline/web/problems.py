@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from quietline import errors
-from quietline.access.reasons import Why
+from quietline.reasons import Why
 
 log = structlog.get_logger()
 

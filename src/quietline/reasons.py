@@ -1,4 +1,7 @@
-"""Why access says no: a closed vocabulary, each word with advice that a page can show as it stands."""
+"""Why access says no: a closed vocabulary, each word with advice that a page can show as it stands.
+
+Here and not in `access`, because the desk reads the words too, and it must not reach access itself.
+"""
 
 from __future__ import annotations
 
