@@ -104,11 +104,9 @@ class Controller:
     max_calls: int = 2_000
     ring_seconds: float = 15.0  # then ring-no-answer (RONA): the next agent is tried
     wrap_up_seconds: float = 30.0
-    dead_peer_seconds: float = 15.0  # no media and no answer to OPTIONS: the leg is ended
     max_wait_seconds: float = 900.0
     max_call_seconds: float = 14_400.0
     notice: bool = True  # play the privacy notice first; off only where the carrier plays it
-    metrics_port: int = 0  # Prometheus on 127.0.0.1; 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,6 @@ class Store:
     name: str
     numbers: tuple[str, ...] = ()  # E.164, as dialled
     controller: str = "brand"  # who is the GDPR controller of its customers: the brand or a franchisee
-    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ def load(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); `quietline init` writes one") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); examples/chain.toml is one to start from"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     return parse(text, str(path))
@@ -204,7 +206,6 @@ def _ports(config: Config) -> dict[str, int]:
         "edge.cleartext_port": edge.cleartext_port,
         "edge.internal_port": edge.internal_port,
         "controller.sip_port": controller.sip_port,
-        "controller.metrics_port": controller.metrics_port,
         "relay.ng_port": relay.ng_port,
         "relay.digits_port": relay.digits_port,
         "web.port": config.web.port,
