@@ -13,18 +13,22 @@ hears is measured in the page's own received audio.
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import math
 import os
+import signal
 import struct
 import subprocess
 import time
 import wave
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import BrowserContext, CDPSession, ConsoleMessage, Error, Page, async_playwright
 
 from quietline.errors import ProtocolError
 
@@ -87,6 +91,58 @@ TRANSPORT = """async () => {
 }"""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One thing the browser took in. `kind`: "headers" | "body" | "event" (of the event stream) | "frame" (WSS)."""
+
+    kind: str
+    address: str
+    text: str
+
+
+class Ear:
+    """Everything a page's browser receives, by the DevTools protocol: also what the page's script never looks at."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self.received: list[Received] = []
+        self._session = session
+        self._addresses: dict[str, str] = {}
+        self._reading: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        on = self._session.on
+        on("Network.requestWillBeSent", lambda each: self._named(each["requestId"], each["request"]["url"]))
+        on("Network.webSocketCreated", lambda each: self._named(each["requestId"], each["url"]))
+        on("Network.responseReceived", lambda each: self._keep("headers", each, str(each["response"]["headers"])))
+        on("Network.eventSourceMessageReceived", lambda each: self._keep("event", each, each["data"]))
+        on("Network.webSocketFrameReceived", lambda each: self._keep("frame", each, each["response"]["payloadData"]))
+        on("Network.loadingFinished", self._finished)
+        await self._session.send("Network.enable")
+
+    async def settled(self) -> list[Received]:
+        """All of it, once the bodies that are under way have been read."""
+        while self._reading:
+            await asyncio.wait(self._reading)
+        return list(self.received)
+
+    def _named(self, request: str, url: str) -> None:
+        self._addresses[request] = url
+
+    def _keep(self, kind: str, event: dict[str, Any], text: str) -> None:
+        self.received.append(Received(kind, self._addresses.get(event["requestId"], "?"), text))
+
+    def _finished(self, event: dict[str, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._read(event))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _read(self, event: dict[str, Any]) -> None:
+        with contextlib.suppress(Error):  # no body: 204, a preload, or a page that has gone
+            body = await self._session.send("Network.getResponseBody", {"requestId": event["requestId"]})
+            raw = base64.b64decode(body["body"]) if body["base64Encoded"] else body["body"].encode()
+            self._keep("body", event, raw.decode("utf-8", "replace"))
+
+
 class AgentBrowser:
     """One browser with one profile. `wrap` is a command prefix (to live in a network namespace); `resolve` maps the
     desk's host name to an address."""
@@ -105,7 +161,6 @@ class AgentBrowser:
         self._wrap, self._resolve = wrap, resolve
         self._stack = AsyncExitStack()
         self.complaints: list[str] = []
-        self.seen: list[str] = []  # everything the page received: bodies of its answers
 
     async def __aenter__(self) -> AgentBrowser:
         home = self.folder / "home"
@@ -121,11 +176,15 @@ class AgentBrowser:
             permissions=["microphone"],
             viewport={"width": 1280, "height": 860},
         )
-        self._stack.push_async_callback(self.context.close)
+        self._stack.push_async_callback(self._close)
         await self.context.add_init_script(WATCH)
         self.context.on("console", self._noted)
         self.page: Page = await self.new_page()
         return self
+
+    async def _close(self) -> None:
+        with contextlib.suppress(Error):  # it was killed
+            await self.context.close()
 
     def _noted(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -179,6 +238,47 @@ class AgentBrowser:
 
     async def hangs_up(self) -> None:
         await self.page.get_by_role("button", name="Hang up").click()
+
+    async def declines(self) -> None:
+        await self.is_rung()
+        await self.page.keyboard.press("Escape")
+
+    async def presses(self, name: str) -> None:
+        """A button by its words: "Mute", "Unmute", "Hold", "Resume", "Done", "Go away"."""
+        await self.page.get_by_role("button", name=name).click()
+
+    async def reads(self, words: str, within: float = WAIT) -> None:
+        """Wait until these words are on the page."""
+        await self.page.get_by_text(words).first.wait_for(timeout=within * 1_000)
+
+    async def signs_out(self) -> None:
+        """Also out of a call: the page asks, and is told yes."""
+        self.page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        await self.page.get_by_role("button", name="Sign out").click()
+        await self.page.get_by_label("Password").wait_for()
+
+    def dies(self) -> None:
+        """kill -9 of the browser: no BYE, no close of anything but by the kernel."""
+        for pid in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _processes(self) -> list[int]:
+        """Those of this profile."""
+        mark = f"--user-data-dir={self.folder / 'profile'}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                arguments = entry.read_bytes().split(b"\0")
+                if mark in arguments and not any(each.startswith(b"--type=") for each in arguments):
+                    found.append(int(entry.parent.name))
+        return found
+
+    async def ear(self, page: Page | None = None) -> Ear:
+        """Listen to everything that this page receives from now on."""
+        ear = Ear(await self.context.new_cdp_session(page or self.page))
+        await ear.open()
+        return ear
 
     async def verifies(self) -> None:
         await self.page.get_by_role("button", name="Verify caller").click()
