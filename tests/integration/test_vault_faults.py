@@ -231,17 +231,22 @@ async def test_known_and_unknown_callers_cost_the_same_work(house: VaultHouse, m
     from quietline.vault.blind_index import BlindIndex
 
     asked: list[str] = []
-    find = BlindIndex.find
+    find, token = BlindIndex.find_by, BlindIndex.token
 
-    def counted(self: BlindIndex, controller: str, field: str, normalised: str) -> str:
-        asked.append(field)
-        return find(self, controller, field, normalised)
+    def found(self: BlindIndex, field: str, value: bytes) -> str:
+        asked.append(f"found {field}")
+        return find(self, field, value)
 
-    monkeypatch.setattr(BlindIndex, "find", counted)
+    def hashed(self: BlindIndex, controller: str, field: str, normalised: str) -> bytes:
+        asked.append(f"hashed {field}")
+        return token(self, controller, field, normalised)
+
+    monkeypatch.setattr(BlindIndex, "find_by", found)
+    monkeypatch.setattr(BlindIndex, "token", hashed)
     headers = [house.caller_leg(number) for number in (ANA_NUMBER, "+442079460999", "anonymous", "")]
     for header in headers:
         await house.calls.match(header)
-    assert asked == ["contact.phone"] * 4
+    assert asked == ["hashed contact.phone", "found contact.phone"] * 4
 
 
 async def test_a_wrong_file_keeps_the_vault_locked(house: VaultHouse) -> None:

@@ -264,40 +264,6 @@ async def test_a_card_number_is_never_kept(house: VaultHouse, text: str) -> None
     assert await refusal(house.desk.write_note(token, call.grant, Sealed(text))) == "card-number"
 
 
-# -- one-time codes
-
-
-async def test_a_code_is_sent_alike_to_known_and_unknown(house: VaultHouse) -> None:
-    agent = await house.agent()
-    known, unknown = await house.call(agent), await house.call(agent, number="+442079460999")
-    assert await house.calls.send_code(unknown.leg) is True
-    assert await house.calls.send_code(known.leg) is True
-    await asyncio.sleep(0.2)
-    ((to, text, ticket),) = house.channel.sent
-    assert to.open(ticket) == "020 7946 0001"
-    assert text.open(ticket).endswith("Quietline staff never ask you to read this aloud.")
-    assert ticket.entry > 0
-
-
-async def test_a_code_has_three_tries(house: VaultHouse) -> None:
-    agent = await house.agent()
-    call = await house.call(agent)
-    await house.calls.send_code(call.leg)
-    reasons = [await refusal(house.calls.check_code(call.leg, Sealed("abcdef"))) for _ in range(4)]
-    assert reasons == ["code-wrong", "code-wrong", "code-used-up", "code-expired"]
-
-
-async def test_a_code_is_of_one_leg(house: VaultHouse) -> None:
-    agent = await house.agent()
-    one, other = await house.call(agent), await house.call(agent)
-    await house.calls.send_code(one.leg)
-    await asyncio.sleep(0.2)
-    _, text, ticket = house.channel.sent[0]
-    code = "".join(char for char in text.open(ticket) if char.isdigit())
-    assert await refusal(house.calls.check_code(other.leg, Sealed(code))) == "code-expired"
-    assert await house.calls.check_code(one.leg, Sealed(code)) == 2
-
-
 # -- faults
 
 

@@ -11,7 +11,7 @@ from quietline.access.grants import Grants
 from quietline.access.ports import CertificateRow, SessionRow, StaffRow
 from quietline.access.sessions import Sessions, digest_of
 from quietline.access.staff_memory import MemoryStaff
-from quietline.access.vouch import VouchedState, Voucher
+from quietline.access.vouch import LeftOut, VouchedState, Voucher
 from quietline.clock import SystemClock
 from quietline.errors import NotSignedIn, TamperError
 
@@ -129,7 +129,7 @@ def test_a_planted_session_signs_nobody_in(voucher: Voucher) -> None:
     state = VouchedState(store, voucher)
     sessions = Sessions(state, SystemClock())
     assert sessions.load() == 0
-    assert state.tampered == [f"session {digest_of('known to the thief')}"]
+    assert state.tampered == [LeftOut("session", digest_of("known to the thief"))]
     with pytest.raises(NotSignedIn):
         sessions.check("known to the thief")
 
@@ -159,6 +159,6 @@ def test_grants_of_ours_come_back_and_others_are_left_out(voucher: Voucher) -> N
     stored = next(record for record in store.grants() if record["kind"] == "leg")
     store.write_grants([{**stored, "assurance": 3}, {"kind": "grant", "id": "gr_planted"}], [])
     assert [record["id"] for record in state.grants()] == [grant.id]
-    assert set(state.tampered) == {"grant leg_1", "grant gr_planted"}
+    assert set(state.tampered) == {LeftOut("grant", "leg_1"), LeftOut("grant", "gr_planted")}
     state.write_grants([], ["leg_1", grant.id, "gr_planted"])
     assert store.grants() == []

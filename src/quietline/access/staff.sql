@@ -64,7 +64,7 @@ SELECT * FROM certificates ORDER BY agent, data_class;
 INSERT OR REPLACE INTO certificates VALUES (:agent, :data_class, :expires, :leaf, :version, :voucher);
 
 -- name: sessions
-SELECT * FROM sessions ORDER BY opened, digest;
+SELECT digest, agent, CAST(opened AS REAL) AS opened, CAST(seen AS REAL) AS seen, voucher FROM sessions ORDER BY opened, digest;
 
 -- name: put_session
 INSERT OR REPLACE INTO sessions VALUES (:digest, :agent, :opened, :seen, :voucher);
@@ -76,7 +76,7 @@ UPDATE sessions SET seen = ?2 WHERE digest = ?1;
 DELETE FROM sessions WHERE digest = ?;
 
 -- name: grants
-SELECT record FROM grants ORDER BY id;
+SELECT id, record FROM grants ORDER BY id;
 
 -- name: put_grant
 INSERT OR REPLACE INTO grants VALUES (?, ?);

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -94,7 +94,7 @@ class SqliteStaff:
     # -- GrantStore
 
     def grants(self) -> list[dict[str, Any]]:
-        return [json.loads(row["record"]) for row in self._read("grants")]
+        return [{**_record(row["record"]), "id": row["id"]} for row in self._read("grants")]
 
     def write_grants(self, put: Sequence[dict[str, Any]], drop: Iterable[str]) -> None:
         with self._writing() as db:
@@ -153,6 +153,14 @@ class SqliteStaff:
 def _staff(row: sqlite3.Row) -> StaffRow:
     values = dict(row)
     return StaffRow(**{**values, "skills": tuple(json.loads(values["skills"]))})
+
+
+def _record(text: str) -> dict[str, Any]:
+    """A saved grant; of what is not one nothing is left, and no voucher fits that."""
+    with suppress(ValueError):
+        record = json.loads(text)
+        return record if isinstance(record, dict) else {}
+    return {}
 
 
 def _statements(text: str) -> dict[str, str]:

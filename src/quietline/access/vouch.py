@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -74,6 +74,14 @@ class Voucher:
         return hmac.digest(self._key, body, hashlib.sha256).hex()
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A stored row that was planted or changed. `kind`: "session" or "grant"; `name`: its digest or id as stored."""
+
+    kind: str
+    name: str
+
+
 class LiveStore(SessionStore, GrantStore, Protocol):
     """Both at once, as the adapters are."""
 
@@ -81,7 +89,7 @@ class LiveStore(SessionStore, GrantStore, Protocol):
 class VouchedState:
     """SessionStore and GrantStore over another: vouches for what is written, leaves out what was planted or changed.
 
-    `tampered`: what was left out, as digests and ids, to be alerted and written down by whoever loads. The time a
+    `tampered`: what was left out, to be written down and then dropped by whoever loads. The time a
     session was last seen is not vouched for: changing it keeps a session from idling out, never beyond its full
     length. A session that was ended, put back with its own true voucher, counts again after a restart.
     """
@@ -89,11 +97,11 @@ class VouchedState:
     def __init__(self, store: LiveStore, voucher: Voucher) -> None:
         self._store = store
         self._voucher = voucher
-        self.tampered: list[str] = []
+        self.tampered: list[LeftOut] = []
 
     def sessions(self) -> list[SessionRow]:
         rows = self._store.sessions()
-        return [row for row in rows if self._kept("session", row.digest, _session_content(row), row.voucher)]
+        return [row for row in rows if self._kept(LeftOut("session", row.digest), _session_content(row), row.voucher)]
 
     def put_session(self, row: SessionRow) -> None:
         self._store.put_session(replace(row, voucher=self._voucher.mark("session", _session_content(row))))
@@ -108,7 +116,7 @@ class VouchedState:
         kept = []
         for stored in self._store.grants():
             voucher = str(stored.pop("voucher", ""))
-            if self._kept("grant", str(stored.get("id", "")), _sorted(stored), voucher):
+            if self._kept(LeftOut("grant", str(stored.get("id", ""))), _sorted(stored), voucher):
                 kept.append(stored)
         return kept
 
@@ -116,11 +124,11 @@ class VouchedState:
         vouched = [{**record, "voucher": self._voucher.mark("grant", _sorted(record))} for record in put]
         self._store.write_grants(vouched, drop)
 
-    def _kept(self, kind: str, name: str, content: list[Any], voucher: str) -> bool:
-        if self._voucher.fits(kind, content, voucher):
+    def _kept(self, row: LeftOut, content: list[Any], voucher: str) -> bool:
+        if self._voucher.fits(row.kind, content, voucher):
             return True
-        log.error("a stored row was changed behind our back and is left out", kind=kind)
-        self.tampered.append(f"{kind} {name}")
+        log.error("a stored row was changed behind our back and is left out", kind=row.kind)
+        self.tampered.append(row)
         return False
 
 

@@ -101,7 +101,10 @@ class BlindIndex:
 
     def find(self, controller: str, field: str, normalised: str) -> str:
         """The subject's token; "" for nobody or several (a shared number identifies no one). Raises TamperError."""
-        token = self.token(controller, field, normalised)
+        return self.find_by(field, self.token(controller, field, normalised))
+
+    def find_by(self, field: str, token: bytes) -> str:
+        """`find` for a token that is at hand."""
         rows = self._database.read(SQL["index_find"], (field, token))
         for subject, mac in rows:
             if not hmac.compare_digest(mac, self._mac(field, token, subject)):

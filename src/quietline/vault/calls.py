@@ -87,25 +87,31 @@ class Calls:
         async with paced(MATCH_SECONDS):
             store = self._stores.get(ticket.dialled)
             controller = store.controller if store else ""
-            customer = await self._find(controller, ticket)
+            customer, number = await self._find(controller, ticket)
             level = score(evidence_of(ticket, bool(customer)))
             leg = self._grants.leg_arrived(ticket.id, customer, level, self._clock.wall())
             if self._legs.get(ticket.id) is None:
-                self._legs.add(ticket, controller, bool(customer))
+                self._legs.add(ticket, controller, bool(customer), number)
                 self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
             return Match(leg.id, "cm_" + secrets.token_hex(16) if leg.customer else "", leg.assurance)
 
-    async def _find(self, controller: str, ticket: LegTicket) -> str:
-        """The customer's token, "" for nobody. Always one HMAC and one query, also where nothing may match."""
+    async def _find(self, controller: str, ticket: LegTicket) -> tuple[str, str]:
+        """The customer's token, "" for nobody, and the number's. Always one HMAC and one query, may it match or not."""
         number = self._number(ticket)
         looked_up = number or NOBODY.format(secrets.randbelow(10**12))
-        try:
-            found = await asyncio.to_thread(self._index.find, controller, PHONE, looked_up)
-        except TamperError:
+        token, found = await asyncio.to_thread(self._look_up, controller, looked_up)
+        if found is None:
             log.error("a blind-index row was changed behind our back")
             self._journal.soon(Kind.TAMPER_FOUND, leg=ticket.id, part="blind_index")
-            return ""
-        return found if number else ""
+        return (found or "", token.hex()) if number else ("", "")
+
+    def _look_up(self, controller: str, number: str) -> tuple[bytes, str | None]:
+        """The number's token, and whose it is; None where a row was changed. Blocks."""
+        token = self._index.token(controller, PHONE, number)
+        try:
+            return token, self._index.find_by(PHONE, token)
+        except TamperError:
+            return token, None
 
     def _number(self, ticket: LegTicket) -> str | None:
         """E.164 by the trunk's country; None where it may not be looked up: withheld, or not on a named trunk."""
@@ -172,11 +178,13 @@ class Calls:
         if self._channel is None:
             raise Unavailable("step-up: no code gateway is configured ([vault] code_gateway)")
         async with paced(CODE_FLOOR_SECONDS):
-            caller = self._grants.leg(leg)
+            self._grants.leg(leg)
             if not await self._legs.alive(leg):
                 raise denied(Why.CALL_UNCONFIRMED)
-            code = self._codes.issue(leg, self._clock.monotonic())
+            caller, known = self._grants.leg(leg), self._legs.get(leg)  # it may have ended while the edge was asked
+            code = self._codes.issue(leg, self._clock.monotonic(), known.number if known else "")
             ticket = await self._journal.first(Kind.CODE_SENT, "vault", "code", caller.customer, leg=leg)
+            self._grants.leg(leg)  # nor is anything sent for a call that ended while the ledger wrote
             self._background.create_task(self._send(self._channel, caller, code, ticket))
         return True
 

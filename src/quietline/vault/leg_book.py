@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from quietline.errors import Denied, EdgeUnavailable, ProtocolError
 from quietline.legs import LegTicket, verify_leg
@@ -20,12 +20,16 @@ OPEN_TICKET = Ticket("vault", "verify", SIGNALLING)
 
 @dataclass(frozen=True, slots=True)
 class KnownLeg:
-    """`ticket` without number and header. `controller`: GDPR controller of the store dialled, "" for none of ours."""
+    """`ticket` without number and header. `controller`: GDPR controller of the store dialled, "" for none of ours.
+
+    `number`: the calling number's blind-index token in hex, whether anybody has it or not; "" for no usable number.
+    """
 
     ticket: LegTicket
     controller: str
     matched: bool
     withheld: bool
+    number: str = field(default="", repr=False)
 
 
 def leg_unknown(advice: str) -> Denied:
@@ -56,10 +60,10 @@ class LegBook:
             raise leg_unknown("the ticket is too old, or from the future")
         return ticket
 
-    def add(self, ticket: LegTicket, controller: str = "", matched: bool = False) -> KnownLeg:
+    def add(self, ticket: LegTicket, controller: str = "", matched: bool = False, number: str = "") -> KnownLeg:
         """Keep the leg; its number goes no further."""
         bare = replace(ticket, caller=Sealed(""), raw=Sealed(""))
-        known = KnownLeg(bare, controller, matched, ticket.private or not ticket.caller)
+        known = KnownLeg(bare, controller, matched, ticket.private or not ticket.caller, number)
         self._legs[ticket.id] = known
         self.on_change(ticket.id)
         return known
@@ -99,7 +103,7 @@ def dump(leg: KnownLeg) -> dict[str, str]:
     values = {name: str(getattr(leg.ticket, name)) for name in _TEXTS}
     flags = {"private": leg.ticket.private, "matched": leg.matched, "withheld": leg.withheld}
     numbers = {name: str(int(value)) for name, value in flags.items()}
-    return {**values, **numbers, "at": str(leg.ticket.at), "controller": leg.controller}
+    return {**values, **numbers, "at": str(leg.ticket.at), "controller": leg.controller, "number": leg.number}
 
 
 def load(saved: dict[str, str]) -> KnownLeg:
@@ -111,4 +115,6 @@ def load(saved: dict[str, str]) -> KnownLeg:
         caller=Sealed(""),
         raw=Sealed(""),
     )
-    return KnownLeg(ticket, saved["controller"], saved["matched"] == "1", saved["withheld"] == "1")
+    return KnownLeg(
+        ticket, saved["controller"], saved["matched"] == "1", saved["withheld"] == "1", saved.get("number", "")
+    )

@@ -24,7 +24,7 @@ from quietline.access.ports import GrantStore
 from quietline.access.sessions import SessionLimits, Sessions
 from quietline.access.sign_in import SignIn
 from quietline.access.staff_sqlite import SqliteStaff
-from quietline.access.vouch import Voucher
+from quietline.access.vouch import VouchedState, Voucher
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.errors import Unavailable
@@ -200,11 +200,13 @@ class _Core:
         legs = LegBook(world.leg_key, world.edge, config.vault.leg_ticket_seconds, config.vault.edge_answer_seconds)
         grants = Grants(_grant_limits(config))
         changed: set[str] = set()
-        agent_legs = await self._restore(legs, grants)
+        voucher = Voucher(await asyncio.to_thread(self.keyring.secret, "staff/voucher"))
+        live = VouchedState(self.live, voucher)
+        agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
-        desk, admin = await self._people(journal, legs, grants, policies)
+        desk, admin = await self._people(journal, legs, grants, policies, voucher)
         opened = Unsealed(
-            calls, desk, admin, journal, self.ledger, self.records, grants, legs, self.live, self.remembered,
+            calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
             agent_legs, changed,
         )  # fmt: skip
         legs.on_change = lambda leg: opened.changed_legs.add(leg)
@@ -214,9 +216,12 @@ class _Core:
         assert self.phones
         return [opened.keep_saving(), opened.keep_sweeping(), opened.keep_ending_sessions(), self.phones.watch()]
 
-    async def _restore(self, legs: LegBook, grants: Grants) -> dict[str, str]:
+    async def _restore(self, journal: Journal, legs: LegBook, grants: Grants, live: VouchedState) -> dict[str, str]:
         """Live calls of an earlier life: nothing opens on them until the edge has said that they live."""
-        stored = await asyncio.to_thread(self.live.grants)
+        stored = await asyncio.to_thread(live.grants)
+        for left_out in live.tampered:
+            await journal.receipt(Kind.TAMPER_FOUND, part="grant")
+            await asyncio.to_thread(live.write_grants, [], [left_out.name])
         grants.restore(stored)
         saved = await asyncio.to_thread(self.remembered.all, "leg")
         agent_legs = {str(each["id"]): str(each["agent_leg"]) for each in stored if each["kind"] == "grant"}
@@ -233,13 +238,23 @@ class _Core:
             world.config, world.clock, journal, legs, grants, codes, self.index, self.records, world.channel, self.group
         )
 
-    async def _people(self, journal: Journal, legs: LegBook, grants: Grants, policies: Policies) -> tuple[Desk, Admin]:
-        config, clock = self.world.config, self.world.clock
-        voucher = Voucher(await asyncio.to_thread(self.keyring.secret, "staff/voucher"))
-        identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), config.stores)
-        limits = SessionLimits(config.vault.session_seconds, config.vault.session_idle_seconds)
-        sessions = Sessions(self.staff, clock, limits)
+    async def _sessions(self, journal: Journal, voucher: Voucher) -> Sessions:
+        """Who was signed in before the restart; a session that somebody planted is written down, then dropped."""
+        vault = self.world.config.vault
+        stored = VouchedState(self.staff, voucher)
+        sessions = Sessions(stored, self.world.clock, SessionLimits(vault.session_seconds, vault.session_idle_seconds))
         await asyncio.to_thread(sessions.load)
+        for left_out in stored.tampered:
+            await journal.receipt(Kind.TAMPER_FOUND, part="session")
+            await asyncio.to_thread(stored.drop_sessions, [left_out.name])
+        return sessions
+
+    async def _people(
+        self, journal: Journal, legs: LegBook, grants: Grants, policies: Policies, voucher: Voucher
+    ) -> tuple[Desk, Admin]:
+        config, clock = self.world.config, self.world.clock
+        identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), config.stores)
+        sessions = await self._sessions(journal, voucher)
         self.phones = Phones(self.world.phone_book, self.remembered, self.keyring, config.edge.realm, journal)
         await self.phones.load()
         looks = Looks(clock, journal, legs, grants, policies, self.records)
