@@ -218,15 +218,16 @@ class Call:
         except UnacceptableOffer:  # a phone that answers with no usable media: the caller keeps the place
             self.agent_leg.hang_up()
             self.house.floor.leave(self.progress.id, offer.agent)
+            self.progress.agent = ""
             self.house.floor.enter(self._waiting())
             return False
-        self.progress.agent = offer.agent
         return True
 
     async def _answer(self, leg: Leg, offer: Offer) -> LegEvent | None:
         """The agent's answer, or None once the offer came to nothing: then the next agent is tried."""
         event = await self._first_outcome(leg)
         if event and event.kind is LegEventKind.ANSWERED and self.house.floor.answered(offer, vault="connecting"):
+            self.progress.agent = offer.agent  # from here on `_close` frees them, whatever ends the call
             return event
         leg.hang_up()
         self.agent_leg = None

@@ -315,6 +315,26 @@ async def test_a_caller_who_gives_up_while_ringing_frees_the_agent(stage: Stage)
     assert stage.floor.view("mia").state is AgentState.READY
 
 
+async def test_a_caller_who_gives_up_while_the_two_are_joined_frees_the_agent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joining, never = asyncio.Event(), asyncio.Event()
+
+    async def slow_bridge(attempt: str, agent_sdp: str) -> None:
+        joining.set()
+        await never.wait()
+
+    monkeypatch.setattr(stage.media, "bridge", slow_bridge)
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await asyncio.wait_for(joining.wait(), 5)
+    stage.leg.happens(LegEventKind.ENDED)
+    await stage.end(task)
+    assert stage.floor.view("mia").state is AgentState.WRAP_UP
+    assert stage.telephony.dialled[0][2].did == ["hang_up"]
+
+
 async def test_dead_peers_are_probed_and_a_lost_relay_ends_the_call(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
