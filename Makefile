@@ -39,7 +39,7 @@ bench: setup  ## tables of figures, side by side with a peer or the limit
 soak: setup  ## the slow ones: storms, kills, long runs
 	@$(ROOT) env QUIETLINE_SOAK=1 $(PY) -m pytest -m soak --timeout 1800
 
-lock: setup  ## compile the lock files anew
+lock:  ## compile the lock files anew
 	@$(VENV)/bin/uv pip compile -q --no-emit-index-url --no-header --generate-hashes pyproject.toml -o requirements/runtime.txt
 	@$(VENV)/bin/uv pip compile -q --no-emit-index-url --no-header --generate-hashes --extra testing --extra dev pyproject.toml -o requirements/dev.txt
 

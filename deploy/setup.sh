@@ -30,17 +30,16 @@ for part in vault edge relay call web; do
     as_root useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "quietline-$part"
 done
 
-# The locked Python environment. Editable where other users can reach this folder, else a copy.
-stamp=$(cat requirements/*.txt pyproject.toml | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$venv/.stamp" 2>/dev/null)" != "$stamp" ]; then
+# The locked Python environment; made anew only when a lock changes.
+locks=$(cat requirements/*.txt | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$venv/.locks" 2>/dev/null)" != "$locks" ]; then
   say "Python environment in $venv"
   mkdir -p "$(dirname "$venv")" 2>/dev/null || as_root install -d -o "$(id -u)" "$(dirname "$venv")"
   rm -rf "$venv"
   /usr/bin/python3 -m venv "$venv"
   "$venv/bin/pip" install -q --require-hashes -r requirements/uv.txt
   "$venv/bin/uv" pip install -q --python "$venv/bin/python" --require-hashes --compile-bytecode -r requirements/dev.txt
-  case $venv in "$PWD"/*) "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps -e . ;; esac
-  printf '%s' "$stamp" > "$venv/.stamp"
+  printf '%s' "$locks" > "$venv/.locks"
 fi
 
 # The softphone's bundle.
@@ -53,8 +52,15 @@ if [ "$(cat $bundle/.stamp 2>/dev/null)" != "$front" ]; then
   printf '%s' "$front" > $bundle/.stamp
 fi
 
-# Where other users cannot reach this folder, they get a copy of the package with its bundle.
+# The package itself: editable where the parts' users can enter this folder, else a copy with its bundle.
+install=("$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation)
+project=$(sha256sum pyproject.toml | cut -d' ' -f1)
 case $venv in
-  "$PWD"/*) ;;
-  *) "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --reinstall-package quietline . ;;
+  "$PWD"/*)
+    if [ "$(cat "$venv/.project" 2>/dev/null)" != "$project" ]; then
+      "${install[@]}" -e .
+      printf '%s' "$project" > "$venv/.project"
+    fi
+    ;;
+  *) "${install[@]}" --reinstall-package quietline . ;;
 esac
