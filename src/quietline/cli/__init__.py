@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from quietline.errors import QuietlineError
 
-COMMANDS = ("demo", "run", "up", "down", "status", "doctor", "config", "vault", "staff", "phone", "ledger", "call")
+COMMANDS = (
+    "demo",
+    "run",
+    "up",
+    "down",
+    "status",
+    "doctor",
+    "config",
+    "vault",
+    "staff",
+    "phone",
+    "trunk",
+    "ledger",
+    "call",
+)
 
 app = typer.Typer(
     name="quietline",
@@ -20,8 +36,26 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"quietline {version('quietline')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    """A call router that shows nobody more of a customer than the call needs."""
+
+
 def build() -> typer.Typer:
-    """The whole command line, each command from its own module."""
+    """The whole command line, each command from its own module; may be called again."""
+    app.registered_groups.clear()
+    app.registered_commands.clear()
     for name in COMMANDS:
         module = import_module(f"quietline.cli.{name}")
         if hasattr(module, "app"):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from quietline.cli.up import SAMPLE, sample_secrets, sample_settings
+from quietline.cli.up import sample_secrets, sample_settings
 from quietline.errors import QuietlineError
 from quietline.testing.caller import Person, SimulatedCaller
 from quietline.testing.code_gateway import CodeGateway
@@ -19,14 +19,19 @@ from quietline.testing.site import STORES, Site
 
 console = Console()
 
-Customer = Annotated[int, typer.Option(help="Which of the 200 customers calls, from 1; 0: a stranger.")]
+CUSTOMERS = 200  # of the sample
+STRANGER = "+447700900999"  # reserved for drama (Ofcom), and no customer's: a test looks
+
+Customer = Annotated[
+    int, typer.Option(min=0, max=CUSTOMERS, help="Which of the 200 customers calls, from 1; 0: a stranger.")
+]
 Number = Annotated[str, typer.Option(help="The store's number to dial.")]
 
 
 def command(customer: Customer = 1, to: Number = STORES[0].numbers[0]) -> None:
     """Call a store. Type digits to press keys, h to hang up."""
     site = Site(sample_settings(), gateway_token=sample_secrets()["gateway_token"])
-    number = sample_chain().customers[customer - 1].phone if customer else "+447700900999"
+    number = sample_chain().customers[customer - 1].phone if customer else STRANGER
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_call(site, number, to))
 
@@ -36,7 +41,7 @@ async def _call(site: Site, number: str, to: str) -> None:
     async with site.gateway() as gateway, caller:
         await caller.dials(to)
         await caller.answered()
-        console.print(f"[green]answered[/]; keys and h are read from here ({SAMPLE} is the sample's folder)")
+        console.print("[green]answered[/]; type digits and Enter to press keys, h and Enter to hang up")
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(_read_messages(gateway, number)), tasks.create_task(_hung_up_on(caller))]
             await _press_keys(caller, helpers[1])

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from quietline.cli.options import need_root
 from quietline.demo.evidence import look_around
 from quietline.demo.scene import scene
 from quietline.demo.story import tell_story
 from quietline.demo.tell import Teller
-from quietline.errors import ConfigError
 
 Out = Annotated[Path, typer.Option(help="Where screenshots and the report go.")]
 
 
 def command(out: Out = Path("out/demo")) -> None:
     """Start everything, make one call, check every promise, stop everything."""
-    if os.geteuid() != 0:
-        raise ConfigError("demo: root is needed, for user ids and network namespaces; use `make demo` or sudo")
+    need_root("demo", "for user ids and network namespaces")
     if not asyncio.run(_demo(out)):
         raise typer.Exit(1)
 

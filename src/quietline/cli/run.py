@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import sys
 from contextlib import suppress
@@ -14,7 +13,7 @@ import structlog
 import typer
 
 from quietline import logs
-from quietline.cli.options import DEFAULT_CONFIG, ConfigPath
+from quietline.cli.options import DEFAULT_CONFIG, ConfigPath, need_root
 from quietline.config import Config
 from quietline.config_file import dump, load
 from quietline.errors import ConfigError, QuietlineError
@@ -33,13 +32,13 @@ PassphraseFile = Annotated[
 def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile = None) -> None:
     """Run everything in the foreground until SIGTERM; without a passphrase the vault waits for `vault unseal`."""
     settings = load(config)
-    if settings.users.vault and os.geteuid() != 0:
-        raise ConfigError("run: root is needed, to start each part under a user id of its own; use sudo")
+    if settings.users.vault:
+        need_root("run")
+    passphrase = _passphrase(passphrase_file)
     logs.configure("supervisor")
     _raise_limits()
     keys = BootKeys()
     prepare(settings, dump(settings), keys)
-    passphrase = _passphrase(passphrase_file)
     supervisor = Supervisor(
         parts(settings, keys, passphrase), settings.paths.log, settings.paths.supervisor_socket, _faults(settings)
     )
@@ -55,9 +54,18 @@ def _raise_limits() -> None:
 
 
 def _passphrase(path: Path | None) -> str:
-    """From the file, or one line of a pipe on standard input; a terminal is not asked, for nobody may sit there."""
+    """From the file, or one line of a pipe on standard input; a terminal is not asked, for nobody may sit there.
+
+    Raises ConfigError where the file cannot be read or its first line is empty.
+    """
     if path:
-        return path.read_text().splitlines()[0]
+        try:
+            line = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"--passphrase-file {path}: cannot be read ({type(error).__name__})") from None
+        if not line:
+            raise ConfigError(f"--passphrase-file {path}: the first line is empty; write the passphrase there")
+        return line
     return "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.readline().strip()
 
 

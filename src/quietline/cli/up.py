@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from quietline.cli.options import DEFAULT_CONFIG, ConfigPath
+from quietline.cli.options import DEFAULT_CONFIG, ConfigPath, need_root
 from quietline.config import Config, Edge, Paths, Trunk, Vault, Web
 from quietline.config_file import load
 from quietline.errors import ConfigError
@@ -29,17 +29,31 @@ INBOX_PORT = 8_445  # where `quietline call` takes text messages
 console = Console()
 
 
-def command(config: ConfigPath = DEFAULT_CONFIG, sample: bool = False) -> None:
+Sample = Annotated[bool, typer.Option("--sample", help="A fictional chain on the default ports, to try it with.")]
+
+
+def command(config: ConfigPath = DEFAULT_CONFIG, sample: Sample = False) -> None:
     """Start in the background and wait until every part answers; then `quietline vault unseal` opens the vault."""
-    if os.geteuid() != 0:
-        raise ConfigError("up: root is needed, to start each part under a user id of its own; use sudo")
+    need_root("up")
     if sample:
         asyncio.run(_sample())
         return
     settings = load(config)
+    if settings.paths.supervisor_socket.exists():
+        raise ConfigError("up: it runs already; `quietline down` stops it")
     _start(config, settings)
-    asyncio.run(Site(settings).ready())
-    console.print("Running. Open the vault with [bold]quietline vault unseal[/].")
+    made = asyncio.run(_ready(Site(settings)))["initialised"]
+    console.print(f"Running. Next: [bold]quietline vault {'unseal' if made else 'init'}[/].")
+
+
+async def _ready(site: Site) -> dict[str, Any]:
+    """The vault's status once every part answers. Raises Unavailable naming the part that does not."""
+    await site.ready()
+    vault = site.admin()
+    try:
+        return dict(await vault.status())
+    finally:
+        await vault.close()
 
 
 def sample_settings() -> Config:
@@ -64,7 +78,9 @@ async def _sample() -> None:
     site.write_files()
     with console.status("starting vault, relay, edge, controller and desk"):
         _start(site.config_path, settings, keep["passphrase"])
-        await site.ready()
+        vault = await _ready(site)
+    if vault["initialised"] and vault["locked"]:
+        raise ConfigError(f"up: the old sample does not open; `make down`, remove {SAMPLE} and {SECRETS}, `make up`")
     with console.status("filling in a fictional chain: 3 stores, a hub, 200 customers, 6 agents"):
         if not keep["passwords"]:
             await site.set_up()
@@ -116,7 +132,7 @@ def _tell(site: Site) -> None:
     people = Table("sign in as", "password", "takes", title="Agents", show_edge=False)
     for person in site.chain.staff:
         lapsed = [name for name, days in person.certificates.items() if days <= 0]
-        note = f"[dim](certificate lapsed: {', '.join(lapsed)}; gets no offers)[/]" if lapsed else ""
+        note = "[dim](certificates lapsed: gets no offers)[/]" if lapsed else ""
         people.add_row(person.login, site.passwords[person.login], " ".join(person.skills) + " " + note)
     edge = site.config.edge
     console.print(people)
@@ -126,7 +142,7 @@ def _tell(site: Site) -> None:
         Trust the local CA first, once: import {site.ca}
         (Chromium: certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n quietline -i {site.ca})
 [bold]Call[/]    quietline call            a customer's phone in this terminal; its text messages arrive there too
-[bold]Phone[/]   quietline phone issue AGENT --config {site.config_path}
+[bold]Phone[/]   quietline phone issue mia --config {site.config_path}
         then register it over TLS at {edge.realm}:{edge.tls_port} with SRTP (SDES) required
 [bold]Look[/]    quietline status --config {site.config_path}
 [bold]Stop[/]    make down

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, show
+from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
+from quietline.cli.status import not_running
 from quietline.config_file import load
 from quietline.errors import ConfigError
 from quietline.sealed import Sealed
 from quietline.vault.client import AdminVaultClient
 
 app = typer.Typer(help="The vault's key and state.", no_args_is_help=True)
+
+BATCH = 100  # customers an import call
 
 
 @app.command()
@@ -47,14 +53,51 @@ def seal(config: ConfigPath = DEFAULT_CONFIG) -> None:
 def status(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Locked or open, and how well the process is hardened."""
     answer = ask(config, lambda vault: vault.status())
-    show([{"what": name, "is": value} for name, value in answer.items()], as_json)
+    show([answer] if as_json else [{"what": name, "is": value} for name, value in answer.items()], as_json)
 
 
-def ask(config: Any, question: Callable[[AdminVaultClient], Awaitable[Any]]) -> Any:
-    """One question to the vault of this configuration."""
+@app.command("import")
+def import_customers(
+    file: Annotated[Path, typer.Argument(help="JSON: a list of customers, as docs/howto/run-it.md describes.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Seal and index customers of the shop system. Known keys are updated; an error names the customer by its place."""
+    customers = _customers(file)
+    stored = 0
+    for start in range(0, len(customers), BATCH):
+        part = customers[start : start + BATCH]
+        try:
+            stored += ask(config, partial(_store, part))["stored"]
+        except ConfigError as error:
+            raise ConfigError(f"{error} (counted from place {start} of {file}; {stored} are stored)") from None
+    typer.echo(f"{stored} customers stored.")
+
+
+async def _store(customers: list[Any], vault: AdminVaultClient) -> Any:
+    return await vault.import_customers(customers)
+
+
+def _customers(file: Path) -> list[Any]:
+    try:
+        customers = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise ConfigError(f"{file}: is not JSON") from None
+    if not isinstance(customers, list):
+        raise ConfigError(f"{file}: give a list of customers")
+    return customers
+
+
+def ask(config: Path, question: Callable[[AdminVaultClient], Awaitable[Any]]) -> Any:
+    """One question to the vault of this configuration, as root. Raises Unavailable when nothing runs."""
+    settings = load(config)
+    need_root("vault", "for the vault answers nobody else")
+    if not settings.paths.vault_socket.exists():
+        raise not_running(settings)
 
     async def once() -> Any:
-        vault = AdminVaultClient(load(config).paths.vault_socket)
+        vault = AdminVaultClient(settings.paths.vault_socket)
         try:
             return await question(vault)
         finally:
