@@ -39,10 +39,18 @@ async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealEd
 @pytest_asyncio.fixture(loop_scope="module")
 async def endpoint(edge: RealEdge) -> AsyncIterator[SipEndpoint]:
     one = await SipEndpoint.open(edge.config)
-    await asyncio.sleep(2.5)  # the dispatcher's next OPTIONS finds us
+    await seen_by(edge)
     yield one
     one.close()
     await asyncio.sleep(0.01)
+
+
+async def seen_by(edge: RealEdge) -> None:
+    """Until the edge's dispatcher holds the controller for alive: its next OPTIONS has found us."""
+    async with asyncio.timeout(15):
+        await asyncio.sleep(0.5)  # an answer to a predecessor on this port may still count for a moment
+        while "'FLAGS': 'AP'" not in str(await edge.rpc.call("dispatcher.list")):
+            await asyncio.sleep(0.1)
 
 
 def door(edge: RealEdge) -> Edge:
