@@ -12,8 +12,8 @@ import pytest
 from quietline.errors import Denied, EdgeUnavailable
 from quietline.legs import HEADER
 from quietline.sealed import Sealed, Ticket
-from quietline.testing.edge_kit import TRUNKS, RealEdge, real_edge
-from quietline.testing.sip_wire import SDP, Request, sign_in
+from quietline.testing.edge_kit import TRUNKS, RealEdge, call, hang_up, real_edge, ticket_of
+from quietline.testing.sip_wire import SDP, Request, credentials, ha1, sign_in
 from quietline.testing.vault_house import ANA, VaultHouse
 
 pytestmark = pytest.mark.real
@@ -91,3 +91,45 @@ async def test_a_sessions_credential_signs_the_browser_in(house: VaultHouse, edg
     await house.desk.sign_out(token)
     after = await sign_in(await edge.browser(), given["user"], given["password"])
     assert after[-1].code != 200
+
+
+# -- trunks known by digest
+
+
+async def digest_call(edge: RealEdge, password: str) -> tuple[int, str]:
+    """A call signed as the digest trunk: the final answer, and the trunk that the edge then vouches for."""
+    phone, request = await edge.phone(), Request(body=SDP, caller="<sip:digcarrier@carrier.example>")
+    asked = await call(phone, request)
+    if asked.code != 407:
+        return asked.code, ""
+    line = credentials(
+        asked.get("proxy-authenticate"),
+        *("INVITE", request.uri, "digcarrier", ha1("digcarrier", password), "Proxy-Authorization"),
+    )
+    signed = replace(request, cseq=request.cseq + 1, extra=request.extra + line)
+    answered = await call(phone, signed)
+    if answered.code != 200:
+        return answered.code, ""
+    arrived = await edge.controller.request("INVITE")
+    await hang_up(phone, signed, answered)
+    return 200, ticket_of(edge, arrived).trunk
+
+
+async def test_a_trunk_calls_by_its_issued_password_until_it_is_revoked(house: VaultHouse, edge: RealEdge) -> None:
+    assert await digest_call(edge, "anything") == (503, "")  # nothing issued: nothing to compare with
+    issued = await house.admin.call("trunk_issue", trunk="carrier-d")
+    assert await digest_call(edge, issued["password"]) == (200, "carrier-d")
+    assert await digest_call(edge, "not it") == (407, "")
+    newer = await house.admin.call("trunk_issue", trunk="carrier-d")
+    assert await digest_call(edge, issued["password"]) == (407, "")
+    assert await digest_call(edge, newer["password"]) == (200, "carrier-d")
+    await edge.stop(kill=True)
+    await edge.start()
+    for _ in range(80):
+        found = await digest_call(edge, newer["password"])
+        if found == (200, "carrier-d"):
+            break
+        await asyncio.sleep(0.1)
+    assert found == (200, "carrier-d")
+    assert (await house.admin.call("trunk_revoke", trunk="carrier-d"))["revoked"] is True
+    assert await digest_call(edge, newer["password"]) == (503, "")

@@ -1,9 +1,8 @@
-"""The small parts: the vault's notes to itself, sealed bodies and names, pace, the leg book, phones."""
+"""The small parts: the vault's notes to itself, sealed bodies and names, pace, the leg book."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +15,6 @@ from quietline.errors import Denied, EdgeUnavailable, LedgerUnavailable, TamperE
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import Sealed, Ticket
 from quietline.testing.vault import MemoryEdge, MemoryKms, MemoryLedger
-from quietline.vault import phones as phones_module
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies, body_owner
 from quietline.vault.database import Database
@@ -24,7 +22,6 @@ from quietline.vault.journal import Journal
 from quietline.vault.keys import KeyGoneError, Keyring, open_keys_database
 from quietline.vault.leg_book import LegBook, dump, load
 from quietline.vault.pace import paced
-from quietline.vault.phones import Phones, ha1
 from quietline.vault.records import open_records_database
 from quietline.vault.remembered import Remembered
 from quietline.vault.staff_sealer import VaultStaffSealer
@@ -223,72 +220,3 @@ def test_changes_are_told(book: LegBook, edge: MemoryEdge) -> None:
     book.forget(leg)
     assert told == [leg, leg]
     assert book.get(leg) is None
-
-
-# -- phones
-
-
-@pytest.fixture
-async def phones(edge: MemoryEdge, remembered: Remembered, ring: Keyring) -> Phones:
-    phones = Phones(edge, remembered, ring, "quietline.local", Journal(MemoryLedger(), SystemClock(), 1.0))
-    await phones.load()
-    return phones
-
-
-def test_ha1_is_what_digest_wants() -> None:
-    """The example of RFC 2617 §3.5, whose HA1 RFC 3261 §22.4 uses unchanged."""
-    digest = hashlib.md5(b"Mufasa:testrealm@host.com:Circle Of Life").hexdigest()
-    assert ha1("Mufasa", "testrealm@host.com", "Circle Of Life") == digest == "939e7578ed9e3c518a452acee763bce9"
-
-
-async def test_a_session_credential_stays_the_same_until_it_ends(phones: Phones, edge: MemoryEdge) -> None:
-    one = await phones.for_session("ag_1")
-    assert one == await phones.for_session("ag_1")
-    assert edge.phones == {"ag_1": ha1("ag_1", "quietline.local", one["password"])}
-    await phones.end_sessions("ag_1")
-    assert edge.phones == {}
-    assert (await phones.for_session("ag_1"))["password"] != one["password"]
-
-
-async def test_a_hardware_phone_wins_and_outlives_sessions(phones: Phones, edge: MemoryEdge) -> None:
-    await phones.for_session("ag_1")
-    issued = await phones.issue("ag_1")
-    assert await phones.for_session("ag_1") == {**issued, "password": ""}
-    await phones.end_sessions("ag_1")
-    assert edge.phones == {"ag_1": ha1("ag_1", "quietline.local", issued["password"])}
-    await phones.revoke("ag_1")
-    assert (edge.phones, phones.kind("ag_1")) == ({}, "")
-
-
-async def test_no_password_is_kept(phones: Phones, rows: Database, tmp_path: Path) -> None:
-    password = (await phones.issue("ag_1"))["password"]
-    assert password.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert password not in str(phones._known)
-
-
-async def test_credentials_outlive_the_vault_and_the_edge(
-    phones: Phones, edge: MemoryEdge, remembered: Remembered, ring: Keyring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(phones_module, "WATCH_SECONDS", 0.01)
-    await phones.issue("ag_1")
-    digest = edge.phones["ag_1"]
-    edge.restart()
-    later = Phones(edge, remembered, ring, "quietline.local", Journal(MemoryLedger(), SystemClock(), 1.0))
-    await later.load()
-    async with asyncio.TaskGroup() as group:
-        watching = group.create_task(later.watch())
-        await until(lambda: edge.phones == {"ag_1": digest})
-        edge.down = True
-        await later.issue("ag_2")
-        await later.revoke("ag_1")
-        edge.down = False
-        await until(lambda: "ag_2" in edge.phones)
-        watching.cancel()
-
-
-async def until(condition: object) -> None:
-    for _ in range(300):
-        if condition():  # type: ignore[operator]
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to pass")

@@ -1,4 +1,4 @@
-"""`quietline trunk`: the carriers' lines of the configuration, and a client certificate for one of them."""
+"""`quietline trunk`: the carriers' lines of the configuration, and what a carrier shows to be known."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
+from quietline.cli.vault import ask
 from quietline.config import Config, Trunk
 from quietline.config_file import load
 from quietline.errors import ConfigError
@@ -15,6 +16,8 @@ from quietline.telephony.certificates import issue_trunk
 from quietline.telephony.private_files import write_private
 
 app = typer.Typer(help="Carriers' lines.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The trunk's name in the configuration.")]
 
 
 @app.command("list")
@@ -24,8 +27,22 @@ def list_trunks(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) ->
 
 
 @app.command()
+def issue(name: Name, config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Make a digest password; it is shown now and never again, and an older one no longer works."""
+    answer = ask(config, lambda vault: vault.call("trunk_issue", trunk=name))
+    show([answer] if as_json else [{"what": what, "is": value} for what, value in answer.items()], as_json)
+
+
+@app.command()
+def revoke(name: Name, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Take the digest password back: no new call by it; calls that are up go on."""
+    answer = ask(config, lambda vault: vault.call("trunk_revoke", trunk=name))
+    typer.echo("Revoked." if answer["revoked"] else "It had no password.")
+
+
+@app.command()
 def certificate(
-    name: Annotated[str, typer.Argument(help="The trunk's name in the configuration.")],
+    name: Name,
     folder: Annotated[Path, typer.Argument(help="Where to write NAME.pem and NAME.key.")],
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:

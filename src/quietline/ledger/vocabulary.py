@@ -27,6 +27,8 @@ class Kind(StrEnum):
     SIGNED_OUT = "session.closed"
     PHONE_ISSUED = "phone.issued"
     PHONE_REVOKED = "phone.revoked"
+    TRUNK_ISSUED = "trunk.issued"
+    TRUNK_REVOKED = "trunk.revoked"
     STAFF_CHANGED = "staff.changed"
     CERTIFICATE_SET = "certificate.set"
     POLICY_LOADED = "policy.loaded"

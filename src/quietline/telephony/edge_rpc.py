@@ -65,6 +65,10 @@ class EdgeRpc:
         """Let the trunk with this `digest_user` sign its calls."""
         await self._must("htable.sets", "trunk_ha1", user, ha1)
 
+    async def remove_trunk_credential(self, user: str) -> None:
+        """No new call by it; calls that are up go on."""
+        await self._absent_is_fine("htable.delete", "trunk_ha1", user)
+
     async def registered(self, user: str) -> bool:
         """Whether a phone of this agent can be rung now."""
         return await self._absent_is_fine("ul.lookup", "location", user) is not None

@@ -57,6 +57,7 @@ class MemoryEdge:
         self.leg_key = leg_key
         self.up: set[str] = set()
         self.phones: dict[str, str] = {}
+        self.trunks: dict[str, str] = {}
         self.down = False
         self._life = 1
 
@@ -83,6 +84,14 @@ class MemoryEdge:
         self._check()
         self.phones.pop(user, None)
 
+    async def put_trunk_credential(self, user: str, ha1: str) -> None:
+        self._check()
+        self.trunks[user] = ha1
+
+    async def remove_trunk_credential(self, user: str) -> None:
+        self._check()
+        self.trunks.pop(user, None)
+
     async def instance(self) -> str:
         self._check()
         return f"life-{self._life}"
@@ -91,6 +100,7 @@ class MemoryEdge:
         """Forget every credential, as Kamailio's memory does."""
         self._life += 1
         self.phones.clear()
+        self.trunks.clear()
 
     def _check(self) -> None:
         if self.down:

@@ -27,6 +27,7 @@ from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
 from quietline.vault.ports import StaffMember
 from quietline.vault.schema import DataClass
+from quietline.vault.trunks import Trunks
 
 TICKET = Ticket("admin", "admin", SIGNALLING)
 TAKES_CALLS = frozenset({Role.AGENT, Role.SUPERVISOR})
@@ -58,11 +59,13 @@ class Admin:
         passwords: Passwords,
         sessions: Sessions,
         phones: Phones,
+        trunks: Trunks,
         importer: Importer,
         export: Callable[[Path], Awaitable[int]],
     ) -> None:
         self._clock, self._journal, self._identity, self._passwords = clock, journal, identity, passwords
         self._sessions, self._phones, self._importer = sessions, phones, importer
+        self.trunks = trunks
         self._export = export
         self._stores = {store.id for store in config.stores}
         self._controllers = {store.controller for store in config.stores}

@@ -55,6 +55,8 @@ OPERATIONS: dict[str, Side] = {
     "certify": Side.ADMIN,
     "phone_issue": Side.ADMIN,
     "phone_revoke": Side.ADMIN,
+    "trunk_issue": Side.ADMIN,
+    "trunk_revoke": Side.ADMIN,
     "ledger_export": Side.ADMIN,
     "fault": Side.ADMIN,
 }

@@ -142,11 +142,18 @@ class LiveLegs(Protocol):
 
 
 class PhoneBook(Protocol):
-    """Credentials at the edge. Only digests (HA1) travel, never passwords."""
+    """Credentials at the edge, of agents' phones and of trunks. Only digests (HA1) travel, never passwords.
+
+    Every method raises EdgeUnavailable when the edge does not answer; what is absent is removed without complaint.
+    """
 
     async def add(self, user: str, ha1: str) -> None: ...
 
     async def remove(self, user: str) -> None: ...
+
+    async def put_trunk_credential(self, user: str, ha1: str) -> None: ...
+
+    async def remove_trunk_credential(self, user: str) -> None: ...
 
     async def instance(self) -> str:
         """Changes when the edge restarted and so forgot every credential. Raises EdgeUnavailable."""

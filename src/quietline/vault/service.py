@@ -311,6 +311,14 @@ async def _phone_revoke(parts: Unsealed, fields: Fields) -> Frame:
     return {}
 
 
+async def _trunk_issue(parts: Unsealed, fields: Fields) -> Frame:
+    return dict(await parts.admin.trunks.issue(fields.text("trunk")))
+
+
+async def _trunk_revoke(parts: Unsealed, fields: Fields) -> Frame:
+    return {"revoked": await parts.admin.trunks.revoke(fields.text("trunk"))}
+
+
 async def _ledger_export(parts: Unsealed, fields: Fields) -> Frame:
     return {"entries": await parts.admin.ledger_export(Path(fields.text("directory")))}
 
@@ -346,6 +354,8 @@ ANSWERS: dict[str, Answer] = {
     "certify": _certify,
     "phone_issue": _phone_issue,
     "phone_revoke": _phone_revoke,
+    "trunk_issue": _trunk_issue,
+    "trunk_revoke": _trunk_revoke,
     "ledger_export": _ledger_export,
     "fault": _fault,
 }

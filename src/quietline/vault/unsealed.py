@@ -35,6 +35,7 @@ from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
 from quietline.vault.calls import Calls
 from quietline.vault.desk import Desk
+from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.importing import Importer
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
@@ -45,6 +46,7 @@ from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
 from quietline.vault.records import Records, open_records_database
 from quietline.vault.remembered import Remembered
 from quietline.vault.staff_sealer import VaultStaffSealer
+from quietline.vault.trunks import Trunks
 
 log = structlog.get_logger()
 
@@ -190,7 +192,7 @@ class _Core:
     passwords: Passwords
     ledger: OpenLedger
     group: asyncio.TaskGroup
-    phones: Phones | None = None
+    credentials: tuple[EdgeCredentials, ...] = ()
 
     async def build(self) -> Unsealed:
         world, config = self.world, self.world.config
@@ -213,8 +215,8 @@ class _Core:
         return opened
 
     def background(self, opened: Unsealed) -> list[Any]:
-        assert self.phones
-        return [opened.keep_saving(), opened.keep_sweeping(), opened.keep_ending_sessions(), self.phones.watch()]
+        telling = watch(self.world.phone_book.instance, self.credentials)
+        return [opened.keep_saving(), opened.keep_sweeping(), opened.keep_ending_sessions(), telling]
 
     async def _restore(self, journal: Journal, legs: LegBook, grants: Grants, live: VouchedState) -> dict[str, str]:
         """Live calls of an earlier life: nothing opens on them until the edge has said that they live."""
@@ -238,6 +240,17 @@ class _Core:
             world.config, world.clock, journal, legs, grants, codes, self.index, self.records, world.channel, self.group
         )
 
+    async def _credentials(self, journal: Journal) -> tuple[Phones, Trunks]:
+        """What the edge should know, as it was issued before the restart."""
+        book, config, remembered = self.world.phone_book, self.world.config, self.remembered
+        of_phones = EdgeCredentials("phone", book.add, book.remove, remembered)
+        of_trunks = EdgeCredentials("trunk", book.put_trunk_credential, book.remove_trunk_credential, remembered)
+        self.credentials = (of_phones, of_trunks)
+        for each in self.credentials:
+            await each.load()
+        realm = config.edge.realm
+        return Phones(of_phones, self.keyring, realm, journal), Trunks(config.trunks, of_trunks, realm, journal)
+
     async def _sessions(self, journal: Journal, voucher: Voucher) -> Sessions:
         """Who was signed in before the restart; a session that somebody planted is written down, then dropped."""
         vault = self.world.config.vault
@@ -255,14 +268,13 @@ class _Core:
         config, clock = self.world.config, self.world.clock
         identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), config.stores)
         sessions = await self._sessions(journal, voucher)
-        self.phones = Phones(self.world.phone_book, self.remembered, self.keyring, config.edge.realm, journal)
-        await self.phones.load()
+        phones, trunks = await self._credentials(journal)
         looks = Looks(clock, journal, legs, grants, policies, self.records)
         sign_in = SignIn(identity, self.passwords, clock)
-        desk = Desk(clock, journal, identity, sessions, sign_in, self.phones, looks)
+        desk = Desk(clock, journal, identity, sessions, sign_in, phones, looks)
         importer = Importer(self.keyring, self.index, self.records, _country(config))
         return desk, Admin(
-            config, clock, journal, identity, self.passwords, sessions, self.phones, importer, self.ledger.export
+            config, clock, journal, identity, self.passwords, sessions, phones, trunks, importer, self.ledger.export
         )
 
 
