@@ -74,12 +74,15 @@ _CODES: dict[str, type[errors.QuietlineError]] = {
 }
 
 
+_NAMES = {kind: code for code, kind in _CODES.items()}
+
+
 def to_error(error: errors.QuietlineError) -> Frame:
-    """The error as data: a code, and for a denial its reason and advice."""
+    """The error as data: the code of its class or of the nearest parent, and for a denial its reason and advice."""
     if isinstance(error, errors.Denied):
         code = "signed-out" if isinstance(error, errors.NotSignedIn) else "denied"
         return {"code": code, "reason": error.reason, "advice": error.advice, "message": str(error)}
-    code = next((name for name, kind in _CODES.items() if type(error) is kind), "unavailable")
+    code = next((_NAMES[kind] for kind in type(error).__mro__ if kind in _NAMES), "unavailable")
     return {"code": code, "message": str(error)}
 
 

@@ -53,6 +53,39 @@ async def test_before_init_it_says_what_to_do(tmp_path: Path, ledger: MemoryLedg
     await house.stop()
 
 
+async def started_with(house: VaultHouse) -> list[dict[str, object]]:
+    """What a vault that is given a passphrase at its start logs, and that it stays locked."""
+    with structlog.testing.capture_logs() as said:
+        starting = asyncio.create_task(house.start(PASSPHRASE))
+        await asyncio.wait({starting}, timeout=1)
+        starting.cancel()  # it serves; what it waits for is an open vault
+        assert (await house.admin.status())["locked"] is True
+    return [dict(each) for each in said]
+
+
+async def test_a_first_start_with_a_passphrase_waits_for_init_and_is_no_error(
+    tmp_path: Path, ledger: MemoryLedger
+) -> None:
+    house = VaultHouse(tmp_path, ledger)
+    (said,) = await started_with(house)
+    assert said["log_level"] == "info"
+    assert "vault init" in str(said["event"])
+    await house.admin.init(PASSPHRASE)
+    assert (await house.admin.status())["locked"] is False
+    await house.stop()
+
+
+async def test_a_lost_key_file_is_an_error_and_not_made_anew(house: VaultHouse) -> None:
+    await house.stop()
+    (house.config.paths.state / "vault" / "kms.json").unlink()
+    (said,) = await started_with(house)
+    assert said["log_level"] == "error"
+    assert "restore it" in str(said["event"])
+    with pytest.raises(ConfigError, match="restore"):
+        await house.admin.init(PASSPHRASE)
+    assert not (house.config.paths.state / "vault" / "kms.json").exists()
+
+
 async def test_a_second_init_changes_nothing(house: VaultHouse) -> None:
     before = (house.config.paths.state / "vault" / "kms.json").read_bytes()
     with pytest.raises(ConfigError, match="never overwritten"):

@@ -165,3 +165,14 @@ class TestWire:
     )
     def test_every_error_makes_the_round_trip(self, error: errors.QuietlineError) -> None:
         assert type(from_error(to_error(error))) is type(error)
+
+    def test_an_error_of_a_parts_own_travels_as_its_nearest_parent(self) -> None:
+        class KeyGoneError(errors.TamperError):
+            """As a part may have."""
+
+        class RingBusyError(errors.EdgeUnavailable):
+            """Its parent has a parent that travels too."""
+
+        assert type(from_error(to_error(KeyGoneError("x")))) is errors.TamperError
+        assert type(from_error(to_error(RingBusyError("x")))) is errors.EdgeUnavailable
+        assert type(from_error(to_error(errors.QuietlineError("x")))) is errors.Unavailable

@@ -20,7 +20,6 @@ from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault import kms_file
 from quietline.vault.admin import NewAccount
-from quietline.vault.keys import KeyGoneError
 from quietline.vault.operations import Fields, Sides
 from quietline.vault.ports import CallEvent, Kms
 from quietline.vault.unsealed import Unsealed, World, unsealed
@@ -53,7 +52,11 @@ class VaultService:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._lives())
-                if passphrase:
+                if self._lost_key():
+                    log.error("the key file is missing, though there are keys sealed with it; restore it from its copy")
+                elif not self.initialised:
+                    log.info("the vault has no key yet and waits for `quietline vault init`")
+                elif passphrase:
                     await self._try_to_unseal(passphrase)
         finally:
             await self._server.stop()
@@ -61,6 +64,14 @@ class VaultService:
     @property
     def locked(self) -> bool:
         return self._open is None
+
+    @property
+    def initialised(self) -> bool:
+        """Whether there is a key file, which `init` makes."""
+        return (self._folder / "kms.json").exists()
+
+    def _lost_key(self) -> bool:
+        return not self.initialised and (self._folder / "keys.db").exists()
 
     async def _lives(self) -> None:
         """One unsealed life after another."""
@@ -90,8 +101,12 @@ class VaultService:
     # -- sealing
 
     async def init(self, passphrase: Sealed[str]) -> None:
-        """Make the key file, once, and unseal. Raises ConfigError when there is one, Denied for a weak passphrase."""
+        """Make the key file, once, and unseal. Raises ConfigError when there is or was one, Denied for a weak one."""
         limits = self._world.config.vault
+        if self._lost_key():
+            raise ConfigError(
+                "vault init: keys.db holds keys of a kms.json that is missing; restore that from its copy"
+            )
         plain = passphrase.open(Ticket("admin", "init", SIGNALLING)).encode()
         path = self._folder / "kms.json"
         kms = await asyncio.to_thread(kms_file.create, path, plain, limits.argon2_memory_kib, limits.argon2_passes)
@@ -133,8 +148,6 @@ class VaultService:
             raise
         try:
             return await self._perform(name, Fields(frame))
-        except KeyGoneError:  # the wire knows its parent
-            raise TamperError("keys: no key on record for this value") from None
         except QuietlineError:
             raise
         except Exception as broken:  # noqa: BLE001 - said by place only, for its text may be personal
@@ -160,7 +173,7 @@ class VaultService:
         parts = self._open
         return {
             "locked": parts is None,
-            "initialised": (self._folder / "kms.json").exists(),
+            "initialised": self.initialised,
             "customers": parts.records.count() if parts else 0,
             "ledger": parts.ledger.state() if parts else "",
             **self._hardened,
