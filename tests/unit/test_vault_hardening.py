@@ -7,9 +7,12 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from quietline.vault.hardening import swap_is_on
 
 REPORT = """
 import json, os, resource, sys
@@ -42,7 +45,7 @@ def hardened(memlock: int | None = None, uid: int | None = None) -> dict[str, An
         cwd="/",
     )
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return report
+    return {**report, "logged": (done.stdout + done.stderr).decode()}
 
 
 def test_no_core_no_dump_no_privileges_no_loose_files() -> None:
@@ -63,8 +66,16 @@ def test_a_small_limit_leaves_memory_unlocked_and_says_so() -> None:
     report = hardened(memlock=65_536, uid=12_345)
     assert report["said"]["memory_locked"] is False
     assert report["locked_kb"] == 0
+    assert report["said"]["memory_unlocked_because"].startswith("RLIMIT_MEMLOCK is 64 KiB")
+    assert "LimitMEMLOCK" in report["logged"]
+
+
+def test_swap_is_on_where_the_kernel_lists_an_area() -> None:
+    listed = Path("/proc/swaps").read_text()
+    assert swap_is_on() == ("partition" in listed or "file" in listed.partition("\n")[2])
 
 
 def test_what_it_says_of_memory_is_so() -> None:
     report = hardened()
     assert report["said"]["memory_locked"] == (report["locked_kb"] > 0)
+    assert report["said"]["memory_locked"] == ("memory_unlocked_because" not in report["said"])

@@ -58,7 +58,7 @@ class EdgeCredentials:
         await self._try_to_tell(user)
 
     async def revoke(self, user: str) -> bool:
-        """Durable on return, as `keep`; False when there was none. The edge is told even where that cannot be stored."""
+        """Durable on return, as `keep`; False when there was none. The edge is told even if it is not stored."""
         if self.get(user) is None:
             return False
         self._known[user] = dict(_REVOKED)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 import structlog
@@ -47,7 +47,7 @@ def read_secrets(line: bytes) -> tuple[bytes, bytes]:
         raise ConfigError("vault: standard input: one JSON line with leg_key in hex and maybe a passphrase") from None
 
 
-def build_vault(config: Config, leg_key: bytes, hardened: dict[str, bool] | None = None) -> VaultService:
+def build_vault(config: Config, leg_key: bytes, hardened: Mapping[str, bool | str] | None = None) -> VaultService:
     """The vault over the real edge, ledger, gateway and clock. Raises ConfigError."""
     if len(leg_key) != LEG_KEY_BYTES:
         raise ConfigError(f"vault: the leg key has {LEG_KEY_BYTES} bytes, the same as the edge's")
@@ -60,7 +60,7 @@ def build_vault(config: Config, leg_key: bytes, hardened: dict[str, bool] | None
     return VaultService(world, hardened)
 
 
-async def run_vault(config: Config, secrets: tuple[bytes, bytes], hardened: dict[str, bool]) -> None:
+async def run_vault(config: Config, secrets: tuple[bytes, bytes], hardened: Mapping[str, bool | str]) -> None:
     """Serve until cancelled, then close cleanly. `secrets`: leg key and passphrase; `hardened`: what `harden` said."""
     leg_key, passphrase = secrets
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -7,7 +7,7 @@ process, so that it comes back clean; nothing is shown meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ Answer = Callable[[Unsealed, Fields], Awaitable[Frame]]
 class VaultService:
     """`run` serves until cancelled. `hardened` is what status tells of the process."""
 
-    def __init__(self, world: World, hardened: dict[str, bool] | None = None) -> None:
+    def __init__(self, world: World, hardened: Mapping[str, bool | str] | None = None) -> None:
         self._world = world
         self._hardened = hardened or {}
         self._sides = Sides.of(world.config.users)
