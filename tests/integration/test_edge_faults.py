@@ -113,8 +113,10 @@ async def test_the_edge_never_connects_out_to_a_phone(edge: RealEdge) -> None:
     assert knocks == []
 
 
-async def test_probing_a_vanished_phone_tells_so(edge: RealEdge) -> None:
-    agent = await edge.browser()
+@pytest.mark.parametrize("kind", ["browser", "phone"])
+async def test_probing_a_vanished_phone_tells_so(edge: RealEdge, kind: str) -> None:
+    """477, once: what the controller takes for a dead peer. A 500 it would not."""
+    agent = await (edge.browser() if kind == "browser" else edge.phone())
     request, answered = await connected(edge, agent)
     await edge.controller.send(request.within(answered, "OPTIONS", 2).text(edge.controller))
     await agent.send(answer(await agent.request("OPTIONS"), 200))
@@ -122,7 +124,9 @@ async def test_probing_a_vanished_phone_tells_so(edge: RealEdge) -> None:
     agent.cut()
     await asyncio.sleep(0.3)
     await edge.controller.send(request.within(answered, "OPTIONS", 3).text(edge.controller))
-    assert (await edge.controller.final(2.0)).code >= 400
+    assert (await edge.controller.final(2.0)).code == 477
+    with pytest.raises(TimeoutError):
+        await edge.controller.final(0.5)
 
 
 async def test_an_offer_to_a_phone_that_just_vanished_fails_at_once(edge: RealEdge) -> None:
