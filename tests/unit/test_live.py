@@ -69,6 +69,18 @@ class TestFloor:
         assert (view.state, view.call, view.alias) == (AgentState.RINGING, "c1", "Amber Heron")
         assert view.deadline > SystemClock().wall()
 
+    async def test_a_wish_that_comes_before_the_vault_names_the_agent_is_kept(self, floor: Floor) -> None:
+        floor.wish("new", AgentState.READY)
+        assert floor.view("new").state is AgentState.OFFLINE
+        floor.staff([member("mia"), member("new")])
+        assert floor.view("new").state is AgentState.READY
+
+    async def test_the_last_early_wish_counts(self, floor: Floor) -> None:
+        floor.wish("new", AgentState.READY)
+        floor.wish("new", AgentState.OFFLINE)
+        floor.staff([member("new")])
+        assert floor.view("new").state is AgentState.OFFLINE
+
     async def test_nothing_of_a_call_stays_on_the_page_after_it(self, floor: Floor) -> None:
         floor.wish("mia", AgentState.READY)
         floor.enter(waiting("c1"))

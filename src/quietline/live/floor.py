@@ -43,6 +43,7 @@ class Floor:
         self._seats: dict[str, asyncio.Queue[Turn]] = {}
         self._views: dict[str, AgentView] = {}
         self._phones: dict[str, AgentPhone] = {}
+        self._early: dict[str, AgentState] = {}  # wishes of agents whom the vault has not named yet
         self._subscribers: set[asyncio.Queue[Event]] = set()
         self._woken = asyncio.Event()
         self._wall_of_zero = clock.wall() - clock.monotonic()  # read once, so that a state's beginning does not jitter
@@ -91,14 +92,20 @@ class Floor:
         """Who is in service, with what certificates, by the vault's word."""
         agents = [Agent(m.agent, frozenset(m.skills), dict(m.certificates)) for m in members]
         self._apply(self._matcher.staff(agents, *self._now()))
+        for known in self._early.keys() & {agent.id for agent in agents}:
+            self.wish(known, self._early.pop(known), self.phone(known))
 
     def phone(self, agent: str) -> AgentPhone:
         """How this agent's phone speaks."""
         return self._phones.get(agent, AgentPhone.BROWSER)
 
     def wish(self, agent: str, state: AgentState, phone: AgentPhone = AgentPhone.BROWSER) -> None:
-        """What the agent asks for: ready, away or offline, and on which kind of phone."""
+        """What the agent asks for: ready, away or offline, and on which kind of phone. Kept for one who is not on the staff
+        list yet: just hired, or the vault was away when the controller started."""
         self._phones[agent] = phone
+        if self._matcher.agent(agent) is None:
+            self._early[agent] = state
+            return
         verb = {
             AgentState.READY: self._matcher.ready,
             AgentState.AWAY: self._matcher.away,

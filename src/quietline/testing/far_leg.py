@@ -238,6 +238,9 @@ class FarLeg:
             self.state, self.ended_by = "cancelled", "them"
 
     def _on_other(self, request: Message) -> None:
+        if self.ended.is_set():  # RFC 3261 §12.2.2: a dialog that is no more
+            self._reply(request, "481 Call/Transaction Does Not Exist")
+            return
         self.probes += request.method == "OPTIONS"
         self._reply(request, "200 OK", [ALLOW])
 
