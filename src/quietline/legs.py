@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from quietline.errors import ProtocolError
@@ -39,9 +39,9 @@ class LegTicket:
     private: bool  # Privacy: id (RFC 3323) or an anonymous identity
     dialled: str  # the store's number as dialled; not personal data
     agent: str  # the agent's token, for kind "agent"
-    call_id: str
-    from_tag: str
-    to_tag: str
+    call_id: str = field(repr=False)  # the phone's own word, which may hold its address
+    from_tag: str = field(repr=False)
+    to_tag: str = field(repr=False)
     raw: Sealed[str]
 
 

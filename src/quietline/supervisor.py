@@ -42,8 +42,8 @@ class Part:
     command: tuple[str, ...]
     user: str = ""
     groups: tuple[str, ...] = ()
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
@@ -39,7 +39,7 @@ class CodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    mac: bytes
+    mac: bytes = field(repr=False)
     expires: float
     tries_left: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class LegEvent:
     kind: LegEventKind
     code: int = 0
     reason: str = ""
-    sdp: str = ""
+    sdp: str = field(default="", repr=False)
     ticket: LegTicket | None = None  # on ANSWERED: the edge's word for the agent's leg
 
 

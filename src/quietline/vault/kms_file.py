@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from argon2.low_level import Type, hash_secret_raw
@@ -41,8 +41,8 @@ class _File:
     version: int
     memory_kib: int
     passes: int
-    salt: str
-    sealed: str
+    salt: str = field(repr=False)
+    sealed: str = field(repr=False)
 
     def header(self) -> bytes:
         return json.dumps(asdict(replace(self, sealed="")), sort_keys=True).encode()

@@ -6,7 +6,7 @@ answer, and then nothing was shown. `leg` is the raw ticket the edge signed (a `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from quietline.legs import LegTicket
@@ -74,9 +74,9 @@ class Session:
     """Who is signed in."""
 
     agent: str
-    name: str  # the display name, for the person's own page
+    name: str = field(repr=False)  # the display name, for the person's own page
     role: str
-    csrf: str
+    csrf: str = field(repr=False)
     expires: float
 
 

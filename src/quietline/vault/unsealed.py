@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,7 +75,7 @@ class World:
 
     config: Config
     clock: Clock
-    leg_key: bytes
+    leg_key: bytes = field(repr=False)
     edge: LiveLegs
     phone_book: PhoneBook
     channel: CodeChannel | None
