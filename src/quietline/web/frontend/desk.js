@@ -338,10 +338,11 @@ addEventListener("beforeunload", (event) => {
   if (store.state.leader && store.state.phone.talking) event.preventDefault();
 });
 
-// The page may be kept for the back button: it must not keep a customer.
+// The page may be kept for the back button: it must not keep a customer, nor a call that nobody would hear.
 addEventListener("pagehide", () => {
   wipe();
   events.stop();
+  if (store.state.leader) phone.stop();
 });
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
