@@ -13,9 +13,9 @@ from pathlib import Path
 class Paths:
     """Where things live. `state` outlives a restart, `run` need not (a tmpfs), `log` is text without personal data."""
 
-    state: Path = Path("/var/lib/quietline")
-    run: Path = Path("/run/quietline")
-    log: Path = Path("/var/log/quietline")
+    state: Path = Path("/var/lib/quietline")  # sealed data, CA, prompts: back this up
+    run: Path = Path("/run/quietline")  # sockets, and the edge's generated configuration with its leg key
+    log: Path = Path("/var/log/quietline")  # one file a part
 
     @property
     def vault_socket(self) -> Path:
@@ -61,9 +61,9 @@ class Edge:
     origins: tuple[str, ...] = ()  # further Origin values allowed on WSS; the page's own is always allowed
     invites_per_second: int = 300  # whole edge; above it 503
     requests_per_source: int = 60  # per 2 s from a source that is no named trunk; above it a ban
-    ban_seconds: int = 300
+    ban_seconds: int = 300  # how long a banned source gets no answer
     failed_sign_ins: int = 20  # per user *and* source in 120 s; above it 403
-    max_connections: int = 4_096
+    max_connections: int = 4_096  # TCP, TLS and WSS together
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class Trunk:
     name: str
     addresses: tuple[str, ...] = ()  # source addresses or networks (CIDR)
     certificate_name: str = ""  # the subject's CN or a DNS name on the mutual-TLS port
-    digest_user: str = ""
+    digest_user: str = ""  # the user name it signs its calls with
     country: str = "GB"  # ISO 3166: national numbers become E.164 by its rules
     cleartext: bool = False  # UDP and RTP allowed; named, graded, shown, audited
     dialled_from: str = "request-uri"  # "request-uri" | "to" | "diversion"
     max_calls: int = 100  # concurrent; above it 503
-    invites_per_second: int = 100
+    invites_per_second: int = 100  # above it 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ class Relay:
     """rtpengine. Ports are UDP. The range stays below Linux's ephemeral ports (32768)."""
 
     interfaces: tuple[str, ...] = ("127.0.0.1",)  # "address", "address!advertised"; "trunk/…", "agents/…"
-    ng_port: int = 22_222
+    ng_port: int = 22_222  # rtpengine's control socket, on 127.0.0.1
     digits_port: int = 22_333  # the controller listens here for keypad events
-    port_min: int = 20_000
-    port_max: int = 32_767
-    threads: int = 2
+    port_min: int = 20_000  # first UDP port of calls' sound
+    port_max: int = 32_767  # last one
+    threads: int = 2  # one for each core that may carry sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,11 @@ class Controller:
     """The call controller: SIP toward the edge on loopback, a Unix socket toward the web process."""
 
     sip_port: int = 5_070  # UDP on 127.0.0.1
-    max_calls: int = 2_000
+    max_calls: int = 2_000  # concurrent; above it 503
     ring_seconds: float = 15.0  # then ring-no-answer (RONA): the next agent is tried
-    wrap_up_seconds: float = 30.0
-    max_wait_seconds: float = 900.0
-    max_call_seconds: float = 14_400.0
+    wrap_up_seconds: float = 30.0  # for the note after a call; then the agent is ready again
+    max_wait_seconds: float = 900.0  # in the queue; then a sorry and the end
+    max_call_seconds: float = 14_400.0  # then the call is ended
     notice: bool = True  # play the privacy notice first; off only where the carrier plays it
 
 
@@ -113,17 +113,17 @@ class Controller:
 class Vault:
     """The vault. Times in seconds."""
 
-    session_seconds: float = 36_000.0
-    session_idle_seconds: float = 3_600.0
+    session_seconds: float = 36_000.0  # then an agent signs in again, whatever happened meanwhile
+    session_idle_seconds: float = 3_600.0  # without an open page
     code_seconds: float = 120.0  # one-time code: two minutes
-    code_tries: int = 3
-    opens_per_leg: int = 40
-    opens_per_minute: int = 60  # per agent
+    code_tries: int = 3  # then the code is dead
+    opens_per_leg: int = 40  # fields shown on one call
+    opens_per_minute: int = 60  # fields shown to one agent
     edge_answer_seconds: float = 0.5  # how long to wait for the edge's word that a leg lives
     ledger_wait_seconds: float = 5.0  # then the reveal is refused
-    argon2_memory_kib: int = 65_536
-    argon2_passes: int = 3
-    leg_ticket_seconds: float = 14_400.0
+    argon2_memory_kib: int = 65_536  # argon2id (RFC 9106), for passphrase and passwords
+    argon2_passes: int = 3  # the same
+    leg_ticket_seconds: float = 14_400.0  # how long the edge's word for a leg is believed
     code_gateway: str = ""  # URL of the gateway that carries one-time codes to phones; empty: step-up unavailable
 
 
@@ -132,17 +132,17 @@ class Web:
     """The desk. The page and the signalling socket share host name and certificate."""
 
     addresses: tuple[str, ...] = ("127.0.0.1",)
-    port: int = 8_444
+    port: int = 8_444  # HTTPS
     turn: str = ""  # "turns:host:port?transport=tcp" for agents whose network blocks UDP
-    turn_secret_file: str = ""
+    turn_secret_file: str = ""  # shared with the TURN server (use-auth-secret); the web process must be able to read it
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
     """Your own certificate and key (PEM). Empty: a local CA below `paths.state`/ca makes one."""
 
-    certificate: str = ""
-    key: str = ""
+    certificate: str = ""  # the chain, leaf first
+    key: str = ""  # its private key, without a passphrase
     trunk_ca: str = ""  # who signs carriers' client certificates; empty: the local CA
 
 

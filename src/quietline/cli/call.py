@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from quietline.cli.up import sample_secrets, sample_settings
 from quietline.errors import QuietlineError
-from quietline.testing.caller import Person, SimulatedCaller
 from quietline.testing.code_gateway import CodeGateway
 from quietline.testing.sample import sample_chain
 from quietline.testing.site import STORES, Site
+
+if TYPE_CHECKING:
+    from quietline.testing.caller import SimulatedCaller
 
 console = Console()
 
@@ -37,6 +39,8 @@ def command(customer: Customer = 1, to: Number = STORES[0].numbers[0]) -> None:
 
 
 async def _call(site: Site, number: str, to: str) -> None:
+    from quietline.testing.caller import Person, SimulatedCaller  # an extra: every other command must do without it
+
     caller = SimulatedCaller(site.trunk(), Person(number=number))
     async with site.gateway() as gateway, caller:
         await caller.dials(to)

@@ -10,9 +10,6 @@ from typing import Annotated
 import typer
 
 from quietline.cli.options import need_root
-from quietline.demo.evidence import look_around
-from quietline.demo.scene import scene
-from quietline.demo.story import tell_story
 from quietline.demo.tell import Teller
 
 Out = Annotated[Path, typer.Option(help="Where screenshots and the report go.")]
@@ -26,6 +23,11 @@ def command(out: Out = Path("out/demo")) -> None:
 
 
 async def _demo(out: Path) -> bool:
+    # Imported here: browser and simulated phone are an extra, and every other command must do without them.
+    from quietline.demo.evidence import look_around
+    from quietline.demo.scene import scene
+    from quietline.demo.story import tell_story
+
     teller = Teller()
     shutil.rmtree(out, ignore_errors=True)  # of an earlier run: what lies there afterwards is from this one
     teller.chapter(

@@ -107,6 +107,25 @@ def _ports(config: Config) -> Iterator[Finding]:
         )
 
 
+def _own_key(config: Config) -> Iterator[Finding]:
+    """The edge reads your own key under its own user id, and does not start where it may not."""
+    key, user = config.certificates.key, config.users.edge
+    if key and user:
+        fine = _readable(Path(key), user)
+        found = f"{user} {'can' if fine else 'cannot'} read {key}"
+        yield "own key", fine, found, f"chgrp {user} {key} && chmod 440 {key}"
+
+
+def _readable(path: Path, user: str) -> bool:
+    try:
+        who, file = pwd.getpwnam(user), path.stat()
+    except (KeyError, OSError):
+        return False
+    owner = file.st_uid == who.pw_uid and file.st_mode & 0o400
+    group = file.st_gid == who.pw_gid and file.st_mode & 0o040
+    return bool(owner or group or file.st_mode & 0o004)
+
+
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,4 +143,4 @@ def _disk(config: Config) -> Iterator[Finding]:
     yield "root", os.geteuid() == 0, f"user id {os.geteuid()}", "use sudo: each part runs under a user id of its own"
 
 
-CHECKS: tuple[Callable[[Config], Iterator[Any]], ...] = (_python, _programs, _users, _ports, _disk)
+CHECKS: tuple[Callable[[Config], Iterator[Any]], ...] = (_python, _programs, _users, _own_key, _ports, _disk)

@@ -16,7 +16,7 @@ from quietline import logs
 from quietline.cli.options import DEFAULT_CONFIG, ConfigPath, need_root
 from quietline.config import Config
 from quietline.config_file import dump, load
-from quietline.errors import ConfigError, QuietlineError
+from quietline.errors import ConfigError
 from quietline.installation import BootKeys, parts, prepare
 from quietline.supervisor import FaultSink, Supervisor
 from quietline.vault.client import AdminVaultClient
@@ -70,13 +70,10 @@ def _passphrase(path: Path | None) -> str:
 
 
 def _faults(config: Config) -> FaultSink:
-    """Writes each fault of a part to the ledger, through the vault; while the vault is away, to the log only."""
+    """Writes each fault of a part to the ledger, through the vault."""
     vault = AdminVaultClient(config.paths.vault_socket)
 
     async def report(part: str, code: int) -> None:
-        try:
-            await vault.call("fault", part=part, code=code)
-        except QuietlineError:
-            log.error("the vault is away: a fault stands in this log only", part=part, exit=code)
+        await vault.call("fault", part=part, code=code)
 
     return report

@@ -1,0 +1,112 @@
+"""`docs/reference/ledger.md`, made from the code: `python -m quietline.ledger.reference > docs/reference/ledger.md`.
+
+The words come from `vocabulary.py`, the fields from the places that write them; a test keeps the page true.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import quietline
+from quietline.ledger.vocabulary import Kind
+
+HEAD = """\
+# What the ledger may say
+
+Made from `src/quietline/ledger/vocabulary.py` and from the places that write entries, by
+`python -m quietline.ledger.reference`; a test keeps it true. Change the source, not this page.
+
+The vocabulary is closed. Every entry has a kind, a time (UTC seconds) and a subject (a customer's or an agent's token,
+or none); the fields below are tokens, closed words, counts and times. Nothing personal is a field. The body is sealed
+under a key of its subject's own; the tree holds a salted commitment to it ([decision 3](../decisions/0003-ledger.md)).
+`quietline ledger export` and `quietline ledger verify` need no key, and show no body.
+"""
+
+# Fields that reach an entry as `**fields` or in a dictionary made elsewhere (vault/looks.py, ledger/writer.py).
+PASSED_ON = {
+    "LOOK_ALLOWED": {"action", "field", "fields", "reason"},
+    "LOOK_REFUSED": {"field", "reason"},
+    "FAULT": {"failures", "refused", "lost"},
+}
+
+MEANING = {
+    "call.arrived": "A caller reached us: over which trunk, how well encrypted, number withheld or not, which store.",
+    "call.matched": "A customer was recognised by the blind index, with this assurance. The subject is the customer.",
+    "call.queued": "The caller waits in this queue.",
+    "call.offered": "An agent is being rung.",
+    "call.declined": "The offer came to nothing: no answer, a decline, a phone that is gone.",
+    "call.connected": "Caller and agent are joined.",
+    "call.ended": "The call is over, with a closed word for how.",
+    "look.allowed": "A field was about to be shown. Durable before it was; so it says “was allowed”, not “was seen”.",
+    "look.refused": "Something was asked for and refused, with the closed word why.",
+    "grant.opened": "The agent may ask for this caller's data while both legs live.",
+    "grant.closed": "The grant ended: hang-up, or (`why`) the edge no longer vouches.",
+    "code.sent": "A one-time code was about to go to the contact on record. Durable before it was sent.",
+    "code.passed": "The caller keyed the right code; the assurance rose to this.",
+    "code.failed": "A keyed code was wrong, late or used up.",
+    "session.opened": "An agent signed in.",
+    "session.refused": "A sign-in was refused.",
+    "session.closed": "An agent signed out, or (`why`) the session expired or was revoked.",
+    "phone.issued": "A SIP credential was made; `lasting` for a phone of the agent's own.",
+    "phone.revoked": "A SIP credential was taken back.",
+    "trunk.issued": "A carrier's digest password was made.",
+    "trunk.revoked": "A carrier's digest password was taken back.",
+    "staff.changed": "An account was added, got a new password, or ended. Its row has this entry's hash.",
+    "certificate.set": "A certificate was given, renewed or (until 0) taken away. Its row has this entry's hash.",
+    "policy.loaded": "The vault started with the policy of this digest.",
+    "records.imported": "So many customers were about to be imported.",
+    "note.written": "An agent's note was about to be stored.",
+    "tamper.found": "Stored data did not match what vouches for it; it was not used.",
+    "fault": "A part failed or stopped, or entries could not be kept (`lost`, `entries_lost`) or were refused.",
+}
+
+
+def page() -> str:
+    """The whole page. A word that nothing writes is said to be reserved."""
+    written = _fields()
+    rows = [f"| `{kind.value}` | {MEANING.get(kind.value, '')} | {_names(written, kind)} |" for kind in Kind]
+    return "\n".join([HEAD, "| kind | meaning | fields |", "| --- | --- | --- |", *rows, ""])
+
+
+def _names(written: dict[str, set[str]], kind: Kind) -> str:
+    if kind.name not in written:
+        return "not written yet"
+    return ", ".join(f"`{name}`" for name in sorted(written[kind.name]))
+
+
+def _fields() -> dict[str, set[str]]:
+    """Name of the kind -> every field that some place writes with it."""
+    found = defaultdict(set, {kind: set(names) for kind, names in PASSED_ON.items()})
+    for path in sorted(Path(quietline.__file__).parent.rglob("*.py")):
+        if not {"testing", "demo"} & set(path.parts):
+            for kind, names in _written(ast.parse(path.read_text(encoding="utf-8"))):
+                found[kind] |= names
+    return dict(found)
+
+
+def _written(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    """Calls with a kind as their first argument, as the journal and the recorder take it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and (kind := _kind(node.args[0])):
+            names = {each.arg for each in node.keywords if each.arg}
+            names |= {key.value for arg in node.args for key in _keys(arg) if isinstance(key.value, str)}
+            called = ast.unparse(node.func)
+            yield kind, names | ({"call", "leg"} if called.endswith("self._record") else set())
+
+
+def _kind(node: ast.expr) -> str:
+    text = ast.unparse(node).removesuffix(".value")
+    return text.removeprefix("Kind.") if text.startswith("Kind.") else ""
+
+
+def _keys(node: ast.expr) -> Iterator[ast.Constant]:
+    if isinstance(node, ast.Dict):
+        yield from (key for key in node.keys if isinstance(key, ast.Constant))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
