@@ -202,7 +202,8 @@ class WireClient:
         request = self._next_id
         try:
             writer.write(encode({"id": request, "op": op, **fields}))
-            frame = await asyncio.wait_for(answer, timeout or self._timeout)
+            async with asyncio.timeout(timeout or self._timeout):  # wait_for may lose a cancellation before Python 3.12
+                frame = await answer
         except (TimeoutError, ConnectionError):
             raise self._unavailable(f"{self._path.name}: no answer to {op}") from None
         finally:

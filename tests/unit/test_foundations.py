@@ -118,6 +118,19 @@ class TestWire:
             await client.call("slow")
         await client.close()
 
+    async def test_a_cancellation_that_meets_the_answer_is_not_lost(self, server: Path) -> None:
+        client = WireClient(server)
+        await client.call("say")
+        asking = asyncio.create_task(client.call("slow"))
+        while not client._waiting:
+            await asyncio.sleep(0)
+        for waiting in client._waiting.values():
+            waiting.set_result({"ok": {}})
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await client.close()
+
     async def test_events_stream(self, server: Path) -> None:
         events = WireClient(server).events()
         assert [(await anext(events))["number"] for _ in range(3)] == [0, 1, 2]
