@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from quietline.errors import ConfigError
+from quietline.errors import ConfigError, QuietlineError, Unavailable
 from quietline.wire import Frame, Peer, WireServer
 
 log = structlog.get_logger()
@@ -30,6 +30,9 @@ FIRST_PAUSE = 0.2  # seconds before the first restart; doubles
 LONGEST_PAUSE = 10.0
 HEALTHY_AFTER = 30.0  # seconds of running that reset the pause
 STOP_WAIT = 8.0  # seconds between SIGTERM and SIGKILL
+FAULT_RETRY = 1.0  # seconds
+FAULT_WAIT = 5.0  # seconds for one try
+MAX_FAULTS = 1_000  # not written yet; beyond it the log alone has them
 LOG_BYTES = 50_000_000  # a part's log is cut to its newest half beyond this, at restart
 PR_SET_PDEATHSIG = 1
 
@@ -56,11 +59,12 @@ class Life:
     started: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-FaultSink = Callable[[str, int], Awaitable[None]]
+FaultSink = Callable[[str, int], Awaitable[None]]  # raises Unavailable while it cannot be written
 
 
 class Supervisor:
-    """Runs parts until told to stop. `on_fault(part, exit code)` writes each fault to the ledger."""
+    """Runs parts until told to stop. `on_fault(part, exit code)` writes each fault to the ledger; a restart never waits
+    for that, and a fault that cannot be written yet (the vault's own death) is tried again until it is."""
 
     def __init__(self, parts: tuple[Part, ...], log_directory: Path, socket: Path, on_fault: FaultSink) -> None:
         self._parts = parts
@@ -68,6 +72,7 @@ class Supervisor:
         self._socket = socket
         self._server = WireServer(socket, self._handle)
         self._on_fault = on_fault
+        self._faults: asyncio.Queue[tuple[str, int]] = asyncio.Queue(MAX_FAULTS)
         self._stop = asyncio.Event()
         self.lives = {part.name: Life() for part in parts}
 
@@ -79,12 +84,13 @@ class Supervisor:
         await self._server.start(0o600)
         keepers: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as tasks:
+            reporting = tasks.create_task(self._report())
             for part in self._parts:
                 keepers.append(tasks.create_task(self._keep(part), name=part.name))
                 await self.lives[part.name].started.wait()
             log.info("every part is started")
             await self._stop.wait()
-            for keeper in reversed(keepers):
+            for keeper in (reporting, *reversed(keepers)):
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):
                     await keeper
@@ -99,7 +105,7 @@ class Supervisor:
             ran = asyncio.get_running_loop().time() - started
             log.error("a part stopped by itself and is restarted", part=part.name, exit=code, ran_s=round(ran, 1))
             pause = FIRST_PAUSE if ran > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
-            await self._report(part, code)
+            self._note_fault(part.name, code)
             await asyncio.sleep(pause)
 
     async def _live(self, part: Part) -> int:
@@ -143,11 +149,28 @@ class Supervisor:
         process.stdin.close()
         return process
 
-    async def _report(self, part: Part, code: int) -> None:
+    def _note_fault(self, part: str, code: int) -> None:
         try:
-            await asyncio.wait_for(self._on_fault(part.name, code), 5.0)
-        except TimeoutError:
-            log.error("the fault could not be written to the ledger in time", part=part.name)
+            self._faults.put_nowait((part, code))
+        except asyncio.QueueFull:
+            log.error("too many faults wait for the ledger: this one stands in this log only", part=part, exit=code)
+
+    async def _report(self) -> None:
+        """Carry faults to the ledger, in order, until cancelled."""
+        while True:
+            part, code = await self._faults.get()
+            await self._report_one(part, code)
+
+    async def _report_one(self, part: str, code: int) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(FAULT_WAIT):
+                    return await self._on_fault(part, code)
+            except (TimeoutError, Unavailable):
+                await asyncio.sleep(FAULT_RETRY)
+            except QuietlineError as error:
+                log.error("the vault refused a fault: it stands in this log only", part=part, why=str(error))
+                return None
 
     async def _handle(self, peer: Peer, frame: Frame) -> Frame:
         if frame.get("op") == "stop":

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from quietline.errors import ConfigError
+from quietline import supervisor as module
+from quietline.errors import ConfigError, Denied, QuietlineError, Unavailable, VaultLocked
 from quietline.supervisor import Part, Supervisor, credentials
 
 PYTHON = sys.executable
@@ -29,11 +30,16 @@ class Run:
 
     def __init__(self, folder: Path, *parts: Part) -> None:
         self.faults: list[tuple[str, int]] = []
+        self.away: QuietlineError | None = None  # what the ledger says instead
+        self.refusals = 0
         self.folder = folder
         self.supervisor = Supervisor(parts, folder, folder / "supervisor.sock", self.note)
         self.task = asyncio.get_running_loop().create_task(self.supervisor.run())
 
     async def note(self, part: str, code: int) -> None:
+        if self.away:
+            self.refusals += 1
+            raise self.away
         self.faults.append((part, code))
 
     def life(self, name: str) -> Any:
@@ -85,6 +91,34 @@ async def test_a_part_that_cannot_start_is_tried_ever_more_slowly(tmp_path: Path
     await asyncio.sleep(0.5)
     assert run.faults[0] == ("bad", 3)
     assert len(run.faults) <= 4
+    await run.stop()
+
+
+@pytest.mark.parametrize("away", [Unavailable("away"), VaultLocked("locked")], ids=["away", "locked"])
+async def test_a_fault_that_the_ledger_cannot_take_is_kept_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: QuietlineError
+) -> None:
+    monkeypatch.setattr(module, "FAULT_RETRY", 0.02)
+    run = Run(tmp_path, python("one", SLEEPER))
+    run.away = away
+    await run.until(lambda: run.life("one").pid)
+    os.kill(run.life("one").pid, signal.SIGKILL)
+    await run.until(lambda: run.refusals > 2 and run.life("one").starts == 2)  # the restart did not wait
+    assert run.faults == []
+    run.away = None
+    await run.until(lambda: run.faults == [("one", -9)])
+    await run.stop()
+
+
+async def test_a_fault_that_is_refused_for_good_does_not_block_the_next(tmp_path: Path) -> None:
+    run = Run(tmp_path, python("one", SLEEPER))
+    run.away = Denied("wrong-user", "no")
+    await run.until(lambda: run.life("one").pid)
+    os.kill(run.life("one").pid, signal.SIGKILL)
+    await run.until(lambda: run.refusals == 1 and run.life("one").starts == 2 and run.life("one").pid)
+    run.away = None
+    os.kill(run.life("one").pid, signal.SIGTERM)
+    await run.until(lambda: run.faults == [("one", -15)])
     await run.stop()
 
 

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from quietline import logs
@@ -20,8 +19,6 @@ from quietline.errors import ConfigError
 from quietline.installation import BootKeys, parts, prepare
 from quietline.supervisor import FaultSink, Supervisor
 from quietline.vault.client import AdminVaultClient
-
-log = structlog.get_logger()
 
 PassphraseFile = Annotated[
     Path | None,
