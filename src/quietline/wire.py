@@ -37,6 +37,7 @@ Subscriber = Callable[[Peer, Frame], AsyncIterator[Frame]]
 
 
 def encode(frame: Frame) -> bytes:
+    """The bytes of a frame. Raises ProtocolError above 4 MiB."""
     body = json.dumps(frame, separators=(",", ":")).encode()
     if len(body) > MAX_FRAME:
         raise errors.ProtocolError("wire: frame longer than 4 MiB")
@@ -58,6 +59,7 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame:
 
 
 def peer_of(connection: socket.socket) -> Peer:
+    """Who is at the other end, by the kernel's word (unix(7), SO_PEERCRED)."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return Peer(*struct.unpack("3i", raw))
 

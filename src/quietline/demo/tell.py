@@ -32,11 +32,13 @@ class Teller:
         self.console.print(f"\n[bold]{title}[/]")
 
     def happened(self, what: str, detail: str = "") -> None:
+        """One line of the timeline."""
         seconds = time.monotonic() - self._began
         self.timeline.append({"seconds": round(seconds, 2), "what": what, "detail": detail})
         self.console.print(f"[dim]{seconds:7.2f} s[/]  {what}" + (f"  [dim]{detail}[/]" if detail else ""))
 
     def check(self, claim: str, holds: bool, found: str) -> bool:
+        """One claim with what was found; the verdict remembers it."""
         self.checks.append(Check(claim, holds, found))
         mark = "[green]✓[/]" if holds else "[bold red]✗[/]"
         self.console.print(f"         {mark} {claim}  [dim]{found}[/]")

@@ -142,6 +142,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def read_head(connection: sqlite3.Connection) -> Head:
+    """Size, root, key and checkpoint as last committed. Raises TamperError when there is none."""
     row = connection.execute(_HEAD).fetchone()
     if row is None:
         raise TamperError("ledger: the head is missing")

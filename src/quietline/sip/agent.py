@@ -123,6 +123,7 @@ class UserAgent:
         return session, self.core.taken()
 
     def ring(self, session: Session, now: float) -> list[Effect]:
+        """180 (RFC 3261 §13.3.1.1)."""
         uas.ring(self.core, session, now)
         return self.core.taken()
 
@@ -148,10 +149,12 @@ class UserAgent:
         return self.core.taken()
 
     def reinvite(self, session: Session, sdp: str, now: float) -> list[Effect]:
+        """A new offer inside the dialog (RFC 3261 §14.1)."""
         uac.reinvite(self.core, session, sdp, now)
         return self.core.taken()
 
     def info(self, session: Session, kind: str, body: bytes, now: float) -> list[Effect]:
+        """INFO with a body of this type (RFC 6086)."""
         uac.info(self.core, session, kind, body, now)
         return self.core.taken()
 

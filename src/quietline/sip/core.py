@@ -79,6 +79,7 @@ class Core:
             self.effects.append(Event(what, session, code, reason, message))
 
     def taken(self) -> list[Effect]:
+        """What is to be done, once."""
         effects, self.effects = self.effects, []
         return effects
 
@@ -122,6 +123,7 @@ class Core:
         return machine
 
     def adopt_client(self, machine: ClientInvite | ClientOther) -> None:
+        """Keep a client transaction under its key (RFC 3261 §17.1.3)."""
         machine.key = client_key(machine.request)
         self.clients[machine.key] = machine
         self.schedule(machine)
@@ -135,6 +137,7 @@ class Core:
         return machine
 
     def adopt_server(self, machine: ServerInvite | ServerOther) -> None:
+        """Keep a server transaction under its key (RFC 3261 §17.2.3)."""
         machine.key = server_key(machine.request)
         self.servers[machine.key] = machine
         self.schedule(machine)

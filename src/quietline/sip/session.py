@@ -80,6 +80,7 @@ class Unacknowledged:
     interval: float = T1
 
     def again(self, now: float) -> bytes:
+        """The 2xx once more, and when the next is due (RFC 3261 §13.3.1.4)."""
         self.interval = min(self.interval * 2, T2)
         self.resend_at = now + self.interval
         return self.data
@@ -140,6 +141,7 @@ class Session:
 
     @property
     def deadline(self) -> float:
+        """When time alone next changes something."""
         first = min(self.retry_at, self.probe_until, self.give_up_at, self.timer.deadline)
         return min(first, self.unacked.resend_at, self.unacked.ends_at) if self.unacked else first
 

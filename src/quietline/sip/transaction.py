@@ -21,6 +21,8 @@ PATIENCE = 360.0  # ours, after a provisional response: more than the 3 minutes 
 
 
 class State(StrEnum):
+    """Where a transaction stands (RFC 3261 §17, figures 5 to 8)."""
+
     CALLING = "calling"
     TRYING = "trying"
     PROCEEDING = "proceeding"

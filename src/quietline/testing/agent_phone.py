@@ -38,10 +38,12 @@ class Behaviour:
 
 
 def rings_only() -> Behaviour:
+    """Never answers."""
     return Behaviour(None)
 
 
 def answers_after(seconds: float = 0.0) -> Behaviour:
+    """Answers by itself, after so many seconds of ringing."""
     return Behaviour(lambda phone, leg: leg.accepts(), seconds)
 
 

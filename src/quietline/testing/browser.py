@@ -219,6 +219,7 @@ class AgentBrowser:
     # What an agent does
 
     async def signs_in(self, login: str, password: str) -> None:
+        """Until the softphone is registered."""
         await self.page.goto(self.url)
         await self.page.get_by_label("Login").fill(login)
         await self.page.get_by_label("Password").fill(password)
@@ -226,6 +227,7 @@ class AgentBrowser:
         await self.page.get_by_text("Phone ready").wait_for()
 
     async def goes_ready(self) -> None:
+        """By the button."""
         await self.page.get_by_role("button", name="Go ready").click()
         await self.page.get_by_role("heading", name="Ready").wait_for()
 
@@ -233,6 +235,7 @@ class AgentBrowser:
         await self.page.get_by_role("button", name="Answer").wait_for()
 
     async def answers(self) -> None:
+        """By keyboard, once it rings."""
         await self.is_rung()
         await self.page.keyboard.press("Enter")
 
@@ -240,6 +243,7 @@ class AgentBrowser:
         await self.page.get_by_role("button", name="Hang up").click()
 
     async def declines(self) -> None:
+        """By keyboard, once it rings."""
         await self.is_rung()
         await self.page.keyboard.press("Escape")
 
@@ -339,6 +343,7 @@ class AgentBrowser:
         return int(answer[0]), str(answer[1])
 
     async def screenshot(self, path: Path) -> None:
+        """The whole page as PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
         await self.page.screenshot(path=str(path), full_page=True)
 

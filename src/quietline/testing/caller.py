@@ -54,10 +54,12 @@ class Person:
     rtcp: Mapping[str, str] = field(default_factory=lambda: {"CNAME": "far@invalid"})  # SDES items, RFC 3550 §6.5
 
     def from_value(self, domain: str) -> str:
+        """The From header's value, without its tag."""
         uri = self.uri or f"sip:{self.number}@{domain}"
         return f'"{self.name}" <{uri}>' if self.name else f"<{uri}>"
 
     def extra_headers(self) -> list[tuple[str, str]]:
+        """What else this person's carrier says: P-Asserted-Identity (RFC 3325), Privacy (RFC 3323)."""
         privacy = [("Privacy", self.privacy)] if self.privacy else []
         return [*(("P-Asserted-Identity", value) for value in self.identities), *privacy, *self.headers]
 

@@ -123,6 +123,7 @@ def scan_bytes(data: bytes, canaries: Mapping[str, str], label: str = "bytes") -
 
 
 def scan_text(text: str, canaries: Mapping[str, str], label: str = "text") -> list[Finding]:
+    """Planted values found in a text, in every encoding that is looked for."""
     return sorted(set(Canaries(canaries).in_text(text, label)))
 
 

@@ -44,6 +44,7 @@ class DeskUnderTest:
         return DeskClient(self)
 
     async def signed_in(self, who: FakeAgent = AMARA) -> DeskClient:
+        """A client with this agent's session."""
         client = self.client()
         response = await client.sign_in(who)
         assert response.status_code == 201, response.text
@@ -137,6 +138,7 @@ class EventReader:
         self._chunks: asyncio.Queue[str] = asyncio.Queue(1_024)
 
     async def receive(self) -> dict[str, Any]:
+        """One empty request body; then it stays until the reader leaves."""
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}

@@ -12,6 +12,8 @@ from quietline.errors import ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
+    """A SIP user and its password."""
+
     user: str
     password: str = field(repr=False)
 

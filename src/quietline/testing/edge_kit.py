@@ -112,6 +112,7 @@ class RealEdge:
         return self.process is not None and self.process.returncode is None
 
     async def open_controller(self) -> FakeController:
+        """The stand-in for the controller, listening where the edge looks for it."""
         await self.controller.open(("127.0.0.1", self.config.controller.sip_port))
         return self.controller
 

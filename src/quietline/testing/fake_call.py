@@ -41,6 +41,7 @@ class FakeLeg:
         self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
 
     def happens(self, kind: LegEventKind, **details: Any) -> None:
+        """The far side does something."""
         if kind is LegEventKind.ANSWERED:
             self.ticket = details.get("ticket") or self.ticket
         if kind in (LegEventKind.ENDED, LegEventKind.REJECTED, LegEventKind.CANCELLED):

@@ -176,6 +176,7 @@ class FarLeg:
         self.state = "calling"
 
     def rings(self) -> None:
+        """180, without a body."""
         self.state = "ringing"
         self.ringing.set()
         self._respond("180 Ringing", [("Contact", self.outbox.contact)])

@@ -34,6 +34,7 @@ class Noise:
 
     @property
     def verdict(self) -> str:
+        """ "noise", "structure", or "too little" to tell."""
         if self.size < ENOUGH:
             return "too little"
         uneven = self.chi_z > MOST_Z or self.step_z > MOST_Z

@@ -77,10 +77,12 @@ class RemoteDesk:
             raise ProtocolError(f"desk: going ready answered {status}")
 
     async def get(self, path: str) -> tuple[int, str]:
+        """Status and text."""
         answer = await self._http.get(path)
         return answer.status_code, answer.text
 
     async def post(self, path: str, body: Any = None) -> tuple[int, str]:
+        """Status and text; with the CSRF token, as the page sends it."""
         answer = await self._http.post(path, json=body or {}, headers={"X-CSRF-Token": self.csrf})
         return answer.status_code, answer.text
 

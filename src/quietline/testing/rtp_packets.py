@@ -26,6 +26,7 @@ class RtpPacket:
     marker: bool = False
 
     def encode(self) -> bytes:
+        """The packet's bytes (RFC 3550 §5.1)."""
         second = self.payload_type | (0x80 if self.marker else 0)
         header = struct.pack("!BBHII", 0x80, second, self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, self.ssrc)
         return header + self.payload

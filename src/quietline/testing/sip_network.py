@@ -30,14 +30,17 @@ def counter(prefix: str = "a") -> Callable[[], str]:
 
 
 def agent(address: Address = A, prefix: str = "a", **settings: object) -> UserAgent:
+    """A user agent with made-up tags and branches that are the same in every run."""
     return UserAgent(replace(Settings(address), **settings), counter(prefix))  # type: ignore[arg-type]
 
 
 def events(effects: list[Effect]) -> list[Event]:
+    """What the user is told."""
     return [effect for effect in effects if isinstance(effect, Event)]
 
 
 def whats(effects: list[Effect]) -> list[What]:
+    """The kinds of what the user is told."""
     return [event.what for event in events(effects)]
 
 
@@ -52,6 +55,7 @@ def statuses(effects: list[Effect]) -> list[int]:
 
 
 def methods(effects: list[Effect]) -> list[str]:
+    """The methods of the requests that went out."""
     return [message.method for message in sent(effects) if isinstance(message, Request)]
 
 
@@ -87,6 +91,7 @@ class Network:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def join(self, address: Address, prefix: str, **settings: object) -> UserAgent:
+        """One more user agent, at this address."""
         self.agents[address] = agent(address, prefix, **settings)
         return self.agents[address]
 
@@ -142,6 +147,7 @@ class Network:
 
 
 def pair(**settings: object) -> Network:
+    """Two user agents, A and B, that reach each other."""
     network = Network()
     network.join(A, "a", **settings)
     network.join(B, "b", **settings)

@@ -27,6 +27,7 @@ WAIT = 5.0  # seconds for any single answer
 
 
 def token(length: int = 8) -> str:
+    """Random hex of this length."""
     return secrets.token_hex(length // 2)
 
 
@@ -41,6 +42,7 @@ class Message:
 
     @classmethod
     def parse(cls, data: bytes) -> Message:
+        """Reads it as it is, without judging."""
         raw = data.decode("utf-8", "replace")
         head, _, body = raw.partition("\r\n\r\n")
         start, *lines = head.split("\r\n")
@@ -62,6 +64,7 @@ class Message:
         return next(iter(self.all(name)), "")
 
     def tag(self, name: str) -> str:
+        """The tag of From or To; "" where there is none."""
         found = re.search(r";tag=([^;>\s]+)", self.get(name))
         return found.group(1) if found else ""
 
@@ -160,6 +163,7 @@ class FakeController(UdpPeer):
         self.body = SDP
 
     def got(self, data: bytes) -> None:
+        """Answers the edge's OPTIONS by itself; keeps everything else."""
         message = Message.parse(data)
         if message.method == "OPTIONS" and not message.tag("to"):
             self.pings += 1
@@ -296,6 +300,7 @@ class Request:
     routes: list[str] = field(default_factory=list)
 
     def text(self, peer: Peer) -> str:
+        """As it goes out on this peer's transport."""
         kind = "Content-Type: application/sdp\r\n" if self.body else ""
         to = (self.to or f"<{self.uri}>") + (f";tag={self.to_tag}" if self.to_tag else "")
         contact = f"<sip:{self.contact_user}@{peer.host};transport={peer.transport_name.lower().replace('wss', 'ws')}>"

@@ -67,6 +67,7 @@ class UserAgent:
 
     @property
     def host_port(self) -> str:
+        """Where this agent is reached, as it stands in Via and Contact."""
         host, port = self.wire.local
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

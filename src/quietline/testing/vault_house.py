@@ -141,6 +141,7 @@ class VaultHouse:
         return token
 
     def caller_leg(self, number: str = ANA_NUMBER, **fields: str) -> Sealed[str]:
+        """A caller's leg, signed by the edge."""
         known = {"at": str(int(time.time())), "trunk": "carrier-a", "grade": "tls-srtp", "privacy": "0"}
         return self.edge.sign("caller", **{**known, "caller": number, "dialled": STORE_NUMBER, **fields})
 

@@ -49,14 +49,17 @@ class Card:
 
 
 def shown(spec: FieldSpec, value: str) -> FieldView:
+    """The field with its value."""
     return FieldView(spec.name, spec.label, spec.data_class.value, "shown", value=value, mask="")
 
 
 def masked(spec: FieldSpec, reasons: tuple[str, ...]) -> FieldView:
+    """The field as dots, with the reasons for which it may be shown."""
     return FieldView(spec.name, spec.label, spec.data_class.value, "masked", reasons=reasons)
 
 
 def refused(spec: FieldSpec, refusal: Denied) -> FieldView:
+    """The field as dots, with the reason why nothing shows it."""
     return FieldView(
         spec.name, spec.label, spec.data_class.value, "refused", reason=refusal.reason, advice=refusal.advice
     )

@@ -99,6 +99,7 @@ class Fields:
         self._frame = frame
 
     def text(self, name: str, default: str | None = None) -> str:
+        """A text. Raises ProtocolError naming the field, never its value."""
         value = self._frame.get(name, default)
         if not isinstance(value, str) or len(value) > MAX_TEXT:
             raise ProtocolError(f"vault: {name}: a text of at most {MAX_TEXT} characters is needed")
@@ -108,12 +109,14 @@ class Fields:
         return Sealed(self.text(name))
 
     def number(self, name: str, default: float | None = None) -> float:
+        """A number, as float. Raises ProtocolError."""
         value = self._frame.get(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ProtocolError(f"vault: {name}: a number is needed")
         return float(value)
 
     def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts, () where it is left out. Raises ProtocolError."""
         value = self._frame.get(name, [])
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ProtocolError(f"vault: {name}: a list of texts is needed")

@@ -20,6 +20,8 @@ TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
+    """One file of the page."""
+
     body: bytes
     media_type: str
 

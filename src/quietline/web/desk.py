@@ -57,6 +57,7 @@ def token_of(who: SignedIn) -> str:
 
 
 def desk_of(request: Request) -> Desk:
+    """The desk that this request came to."""
     desk = request.app.state.desk
     assert isinstance(desk, Desk)
     return desk

@@ -45,6 +45,7 @@ class _Remembered:
 
 
 def session_key(token: str) -> str:
+    """Names a session inside this process: a hash, so that no token lies in tables here."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -76,6 +77,7 @@ class Sessions:
         return SignedIn(Sealed(token), key, session)
 
     def remember(self, key: str, session: Session) -> None:
+        """Keep the vault's answer; the oldest goes when the memory is full."""
         self._memory.pop(key, None)
         if len(self._memory) >= MAX_REMEMBERED:
             self._memory.pop(next(iter(self._memory)))
@@ -128,4 +130,5 @@ def set_cookie(response: Response, name: str, value: str) -> None:
 
 
 def clear_cookie(response: Response, name: str) -> None:
+    """Ends a cookie, with the same attributes it was set with, or browsers keep it."""
     response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="strict")

@@ -48,6 +48,7 @@ class Stream:
         self._wake = asyncio.Event()
 
     def put(self, message: dict[str, Any]) -> None:
+        """Tell this next; an older message that was not told yet is dropped."""
         self._pending = message
         self._wake.set()
 

@@ -36,6 +36,8 @@ class NoSuchCall(WebError):
 
 
 class NoSuchField(WebError):
+    """There is no field of this name."""
+
     status = HTTPStatus.NOT_FOUND
     code = "no-such-field"
 
@@ -62,11 +64,15 @@ class Forged(WebError):
 
 
 class TooLarge(WebError):
+    """The request is longer than the limit."""
+
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "too-large"
 
 
 class TooMany(WebError):
+    """More than this agent may ask for at once."""
+
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "too-many"
 
@@ -76,6 +82,8 @@ class Busy(errors.Unavailable):
 
 
 class WrongHost(WebError):
+    """Another name leads here (a rebound one, say), and it is not served."""
+
     status = HTTPStatus.MISDIRECTED_REQUEST
     code = "wrong-host"
 
@@ -91,6 +99,7 @@ class Problem:
     advice: str = ""
 
     def body(self) -> dict[str, Any]:
+        """The document (RFC 9457 §3.1), empty members left out."""
         extra = {name: value for name, value in (("reason", self.reason), ("advice", self.advice)) if value}
         return {
             "type": f"urn:quietline:problem:{self.code}",

@@ -76,6 +76,7 @@ class DeskServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends event streams first: they would hold up the stop until its grace is over."""
         self._desk.floor.close_all()
         await super().shutdown(sockets)
 
