@@ -80,7 +80,7 @@ class Progress:
     agent: str = ""
     attempts: int = 0
     grant: str = ""
-    vault: str = "ok"
+    vault: str = "connecting"  # as on the agent's page: "connecting" | "ok" | "refused" | "unavailable"
     outcome: str = ""
 
 
@@ -105,6 +105,7 @@ class Call:
         self.agent_leg = agent_leg
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: asyncio.TaskGroup | None = None
+        self._recognising: asyncio.Task[None] | None = None
         self._verifying: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -152,6 +153,7 @@ class Call:
     # (3) Match by blind index: a token comes back, never a number. (4) Assurance is scored with it.
     async def _recognise(self) -> None:
         if self.leg.ticket is None:
+            self.progress.vault = "refused"
             return
         try:
             match = await self.house.vault.match(self.leg.ticket.raw)
@@ -160,14 +162,14 @@ class Call:
             return
         self.progress.vault, self.progress.assurance = "ok", match.assurance
 
-    # (5) The notice plays, the menu asks what the call is about. Known and unknown callers hear the same.
+    # (5) The notice plays, the menu asks what the call is about. Known and unknown callers hear the same, and nobody
+    # waits for the vault.
     async def _greet(self) -> None:
-        recognising = self._spawn(self._recognise())
+        self._recognising = self._spawn(self._recognise())
         keys = self.media.digits()  # a key pressed during the notice counts; the notice itself is not cut short
         if self.house.settings.notice:
             await asyncio.sleep(await self.media.play(Prompt.NOTICE))
         self.progress.queue = await self._choose(keys)
-        await recognising
 
     async def _choose(self, keys: AsyncIterator[str]) -> str:
         choices = {queue.digit: queue.id for queue in self.house.queues}
@@ -261,6 +263,8 @@ class Call:
     async def _open_grant(self) -> None:
         """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
         retries = CONFIRM_RETRIES
+        if self._recognising:
+            await self._recognising
         while self.progress.grant == "" and self.leg.ticket and self.agent_leg and self.agent_leg.ticket:
             try:
                 if self.progress.vault != "ok":

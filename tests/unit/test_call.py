@@ -101,6 +101,26 @@ async def stage() -> AsyncIterator[Stage]:
             await task
 
 
+async def test_nobody_waits_for_a_vault_that_hangs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, match = asyncio.Event(), stage.vault.match
+
+    async def slow_match(leg: Any) -> Any:
+        await answers.wait()
+        return await match(leg)
+
+    monkeypatch.setattr(stage.vault, "match", slow_match)
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.until(lambda: stage.floor.view("mia").state is AgentState.ON_CALL)
+    assert (stage.floor.view("mia").vault, call.progress.grant) == ("connecting", "")
+    answers.set()
+    await stage.talking(call)
+    assert stage.vault.asked.index("match") < stage.vault.asked.index("connect")
+    stage.leg.happens(LegEventKind.ENDED)
+    await stage.end(task)
+
+
 async def test_a_whole_call(stage: Stage) -> None:
     stage.floor.wish("mia", AgentState.READY)
     call = stage.call()

@@ -21,6 +21,7 @@ import httpx
 from quietline.errors import ProtocolError
 
 CSRF = re.compile(r'name="csrf" content="([^"]*)"')
+RECONNECT = 0.3  # seconds
 COOKIE = "__Host-quietline"
 
 
@@ -95,6 +96,13 @@ class RemoteDesk:
         return {}
 
     async def _listen(self) -> None:
+        """As a page's EventSource: a stream that breaks is opened again."""
+        while True:
+            with suppress(httpx.TransportError):
+                await self._listen_once()
+            await asyncio.sleep(RECONNECT)
+
+    async def _listen_once(self) -> None:
         async with self._http.stream("GET", "/api/events", timeout=None) as stream:
             async for line in stream.aiter_lines():
                 if line.startswith("data:"):
