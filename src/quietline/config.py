@@ -89,8 +89,8 @@ class Relay:
     """rtpengine. Ports are UDP. The range stays below Linux's ephemeral ports (32768)."""
 
     interfaces: tuple[str, ...] = ("127.0.0.1",)  # "address", "address!advertised"; "trunk/…", "agents/…"
-    ng_port: int = 22_222  # rtpengine's control socket, on 127.0.0.1
-    digits_port: int = 22_333  # the controller listens here for keypad events
+    ng_port: int = 12_222  # rtpengine's control socket, on 127.0.0.1; no UDP port of ours lies in the media range
+    digits_port: int = 12_333  # the controller listens here for keypad events
     port_min: int = 20_000  # first UDP port of calls' sound
     port_max: int = 32_767  # last one
     threads: int = 2  # one for each core that may carry sound

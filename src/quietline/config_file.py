@@ -22,6 +22,15 @@ LISTS: dict[str, type] = {"trunk": Trunk, "store": Store, "queue": Queue}  # [[t
 DECODERS: dict[Any, Callable[[Any], Any]] = {Path: Path, float: float}
 
 
+UDP_PORTS = (
+    "edge.cleartext_port",
+    "edge.internal_port",
+    "controller.sip_port",
+    "relay.ng_port",
+    "relay.digits_port",
+)
+
+
 def load(path: Path) -> Config:
     """The configuration in `path`. Raises ConfigError."""
     try:
@@ -142,6 +151,10 @@ def _check(config: Config, reader: _Reader) -> None:
         used[port] = name
     if not config.relay.port_min + 3 < config.relay.port_max < 65_536:
         raise reader.error("relay", "port_max", "want port_min < port_max, room for at least one call")
+    for name in UDP_PORTS:  # rtpengine binds its media ports beside whoever has them, and takes their datagrams
+        if config.relay.port_min <= _ports(config)[name] <= config.relay.port_max:
+            section, _, key = name.partition(".")
+            raise reader.error(section, key, "lies in the relay's media range, port_min to port_max; choose another")
     for section, key, addresses in (
         ("edge", "addresses", config.edge.addresses),
         ("web", "addresses", config.web.addresses),
