@@ -22,10 +22,10 @@ from quietline.testing.sip_wire import SDP, FakeController, Message, Peer, Reque
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports free for TCP and UDP on loopback now, below the ephemeral range so that nobody takes them by chance."""
+    """Ports free for TCP and UDP on loopback now, below the media and ephemeral ranges so that nobody takes them."""
     found: list[int] = []
     while len(found) < count:
-        port = 10_000 + secrets.randbelow(20_000)
+        port = 10_000 + secrets.randbelow(10_000)
         with contextlib.suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             tcp.bind(("127.0.0.1", port))
             udp.bind(("127.0.0.1", port))
