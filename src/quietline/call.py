@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
@@ -20,6 +20,7 @@ from quietline.errors import Denied, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.live.aliases import alias
 from quietline.live.floor import Floor
+from quietline.plain import plain
 from quietline.routing.match import GiveUp, Offer, Overdue, Waiting, Withdraw
 from quietline.sealed import Sealed
 from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt, Telephony
@@ -407,7 +408,7 @@ class Call:
     def record(self) -> dict[str, Any]:
         """Everything another life of this process needs to go on. Personal: the journal seals it."""
         return {
-            "progress": asdict(self.progress),
+            "progress": plain(self.progress),
             "leg": self.leg.save(),
             "media": self.media.save(),
             "agent_leg": self.agent_leg.save() if self.agent_leg else None,

@@ -15,9 +15,11 @@ Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from quietline.plain import plain
 
 
 class AgentState(StrEnum):
@@ -61,4 +63,4 @@ class Event:
     view: AgentView
 
     def as_frame(self) -> dict[str, Any]:
-        return {"event": self.name, "agent": self.agent, "view": asdict(self.view)}
+        return {"event": self.name, "agent": self.agent, "view": plain(self.view)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from quietline.call import Call
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError
 from quietline.live.floor import Floor
+from quietline.plain import plain
 from quietline.telephony.ports import AgentPhone
 from quietline.wire import Frame, Peer
 
@@ -53,7 +53,7 @@ class DeskServer:
         self._floor.wish(_agent(frame), wish, phone)
 
     def _op_snapshot(self, frame: Frame) -> dict[str, Any]:
-        return asdict(self._floor.view(_agent(frame)))
+        return plain(self._floor.view(_agent(frame)))
 
     def _op_hang_up(self, frame: Frame) -> None:
         self._own(frame).hang_up()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from quietline.errors import ProtocolError
+from quietline.plain import plain
 from quietline.sip.grammar import is_loose, read_address, split_list
 from quietline.sip.message import Headers, Request, Response
 
@@ -71,7 +72,7 @@ class Dialog:
         self.target = contact_uri(message) or self.target
 
     def save(self) -> dict[str, Any]:
-        return {**asdict(self), "routes": list(self.routes)}
+        return {**plain(self), "routes": list(self.routes)}
 
 
 def as_server(request: Request, tag: str) -> Dialog:

@@ -13,11 +13,11 @@ import secrets
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any, Protocol
 
 from quietline.clock import Clock
 from quietline.errors import ProtocolError, RelayUnavailable
+from quietline.plain import plain
 from quietline.telephony import sdp as s
 from quietline.telephony.bencode import Value
 from quietline.telephony.media_state import (
@@ -348,7 +348,7 @@ class RtpengineMedia:
         await self._house.delete(self._id)
 
     def save(self) -> dict[str, Any]:
-        return asdict(self._state)
+        return plain(self._state) | {"versions": {tag: list(pair) for tag, pair in self._state.versions.items()}}
 
     # The relay's commands
 

@@ -5,11 +5,11 @@ See `ports.py` for the contracts.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from quietline.errors import Unavailable
+from quietline.plain import plain
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.ports import CallEvent, Match, Session, StaffMember
 from quietline.wire import WireClient
@@ -48,7 +48,7 @@ class CallVaultClient:
         return [StaffMember(**{**each, "skills": tuple(each["skills"])}) for each in answer["staff"]]
 
     async def note_events(self, events: list[CallEvent]) -> None:
-        await self._wire.call("note_events", events=[asdict(event) for event in events])
+        await self._wire.call("note_events", events=[plain(event) for event in events])
 
     async def close(self) -> None:
         await self._wire.close()
