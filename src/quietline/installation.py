@@ -44,7 +44,7 @@ def prepare(config: Config, config_text: str, keys: BootKeys) -> None:
     _folder(run / "web", users.web, 0o700)
     write_private(run / "quietline.toml", config_text.encode(), 0o444)
     ensure_certificates(config)
-    _web_certificate(config)
+    write_web_certificate(config)
     prompts.make(config.queues, state / "prompts")
     write_edge(config, keys.leg)
 
@@ -85,11 +85,21 @@ def _folder(path: Path, user: str, mode: int) -> None:
         os.chown(path, *owner)
 
 
-def _web_certificate(config: Config) -> None:
+def write_web_certificate(config: Config) -> None:
     """The edge's certificate again, for the web process's eyes: one origin, one certificate, two users."""
-    files, owner = certificate_paths(config), owner_ids(config.users.web)
-    for source, target in zip((files.certificate, files.key), config.paths.web_certificate, strict=True):
+    owner = owner_ids(config.users.web)
+    for source, target in _web_copies(config):
         write_private(target, source.read_bytes(), 0o400, owner)
+
+
+def web_certificate_is_current(config: Config) -> bool:
+    """Whether the web process's copy is what the edge has."""
+    return all(target.exists() and source.read_bytes() == target.read_bytes() for source, target in _web_copies(config))
+
+
+def _web_copies(config: Config) -> list[tuple[Path, Path]]:
+    files = certificate_paths(config)
+    return list(zip((files.certificate, files.key), config.paths.web_certificate, strict=True))
 
 
 def missing_programs() -> dict[str, str]:

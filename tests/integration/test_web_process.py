@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -43,11 +44,15 @@ def house(tmp_path: Path) -> Path:
     """A folder with a configuration and a certificate for localhost."""
     web = tmp_path / "run" / "web"
     web.mkdir(parents=True)
+    make_certificate(web)
+    write_config(tmp_path, free_port())
+    return tmp_path
+
+
+def make_certificate(web: Path) -> None:
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     extra = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(web / "key.pem"), "-out", str(web / "cert.pem")]
     subprocess.run([*command.split(), *extra], check=True, capture_output=True, timeout=30)
-    write_config(tmp_path, free_port())
-    return tmp_path
 
 
 def write_config(folder: Path, port: int) -> None:
@@ -215,6 +220,43 @@ async def test_old_tls_is_refused(house: Path) -> None:
             await visit(browser)
         with socket.create_connection(("127.0.0.1", port)) as raw, pytest.raises(ssl.SSLError):
             old.wrap_socket(raw)
+
+
+async def said(house: Path, words: str) -> None:
+    async with asyncio.timeout(10):
+        while words not in (house / "web.log").read_text():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_renewed_certificate_is_taken_and_an_open_page_stays(house: Path, far_sides) -> None:
+    with web_process(house) as process:
+        async with client(house) as before:
+            await sign_in(before)
+            async with before.stream("GET", "/api/events") as events:
+                lines = events.aiter_lines()
+                await data_of(lines)
+                make_certificate(house / "run" / "web")
+                process.send_signal(signal.SIGHUP)
+                await said(house, "certificate taken anew")
+                async with client(house) as after:  # trusts the new one only
+                    assert (await after.get("/")).status_code == 200
+                process.send_signal(signal.SIGTERM)
+                assert "event: end" in [line async for line in lines]  # the stream lived until the stop
+    assert process.returncode == 0
+
+
+async def test_a_certificate_that_does_not_fit_its_key_is_not_taken(house: Path, far_sides) -> None:
+    with web_process(house) as process:
+        async with client(house) as browser:
+            await visit(browser)
+            old = (house / "run" / "web" / "key.pem").read_bytes()
+            trusted = client(house)
+            make_certificate(house / "run" / "web")
+            (house / "run" / "web" / "key.pem").write_bytes(old)
+            process.send_signal(signal.SIGHUP)
+            await said(house, "cannot be used; the old one is kept")
+            async with trusted:
+                assert (await trusted.get("/")).status_code == 200
 
 
 # -- bad input at start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +18,13 @@ from quietline.config import Config
 from quietline.config_file import dump, load
 from quietline.errors import ConfigError
 from quietline.installation import BootKeys, parts, prepare
+from quietline.renewal import Renewal
 from quietline.supervisor import FaultSink, Supervisor
+from quietline.telephony.edge import rpc_socket
+from quietline.telephony.edge_rpc import EdgeRpc
 from quietline.vault.client import AdminVaultClient
+
+RELOAD_WAIT = 5.0  # seconds for the edge to read its certificates anew
 
 PassphraseFile = Annotated[
     Path | None,
@@ -39,7 +45,19 @@ def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile
     supervisor = Supervisor(
         parts(settings, keys, passphrase), settings.paths.log, settings.paths.supervisor_socket, _faults(settings)
     )
-    asyncio.run(supervisor.run())
+    asyncio.run(_run(settings, supervisor))
+
+
+async def _run(config: Config, supervisor: Supervisor) -> None:
+    """The parts, and their certificates' renewal beside them; SIGHUP asks for it now (`systemctl reload`)."""
+    edge = EdgeRpc(rpc_socket(config), RELOAD_WAIT)
+    renewal = Renewal(config, edge, lambda: supervisor.lives["web"].pid)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renewal.at_once)
+    async with asyncio.TaskGroup() as tasks:
+        renewing = tasks.create_task(renewal.run())
+        await supervisor.run()
+        renewing.cancel()
+    edge.close()
 
 
 def _raise_limits() -> None:

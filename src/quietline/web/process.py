@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 import uvicorn
 import uvloop
 
@@ -30,6 +31,8 @@ from quietline.web.assets import load_assets
 from quietline.web.desk import Desk
 from quietline.web.site import site_of
 from quietline.wire import WireClient
+
+log = structlog.get_logger()
 
 BACKLOG = 512
 GRACE_SECONDS = 3
@@ -62,15 +65,31 @@ class DeskServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT stop us, and a clean stop is exit 0; uvicorn's own would raise the signal once more."""
+        """SIGTERM and SIGINT stop us, and a clean stop is exit 0; uvicorn's own would raise the signal once more.
+
+        SIGHUP: take the certificate files anew.
+        """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        handlers = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self.take_certificate}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in handlers:
                 loop.remove_signal_handler(number)
+
+    def take_certificate(self) -> None:
+        """Read certificate and key for connections from now on. Files that do not fit are said and not taken."""
+        files = str(self.config.ssl_certfile), str(self.config.ssl_keyfile)
+        assert self.config.ssl is not None
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)  # first where a misfit does no harm
+            self.config.ssl.load_cert_chain(*files)
+        except (OSError, ssl.SSLError) as error:
+            log.error("the renewed certificate cannot be used; the old one is kept", error=type(error).__name__)
+        else:
+            log.info("certificate taken anew")
 
     def _stop(self) -> None:
         self.should_exit = True
