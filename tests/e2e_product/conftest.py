@@ -95,6 +95,13 @@ class Stage:
         agent, caller = await self.agent(login), await self.caller(customer)
         return agent, caller, await self.call(agent, caller)
 
+    async def steps_up(self, agent: AgentBrowser, caller: SimulatedCaller, customer: int = 0) -> None:
+        """The keyed one-time code: assurance 2."""
+        await agent.verifies()
+        code = await self.gateway.next_code(self.customers[customer].phone)
+        await caller.press(code)
+        await agent.reads("Verified by code")
+
     async def state(self, agent: AgentBrowser) -> dict[str, Any]:
         """The agent's view, by the API."""
         status, body = await agent.call("GET", "/api/state")

@@ -1,7 +1,7 @@
 """How a call ends when it is not simply hung up: reload, back, a killed browser, a second tab, sign-out, dismissal.
 
-Decided: a page that reloads, closes or goes elsewhere ends its call. The browser asks first; then BYE goes out, the card
-closes and the page comes back in wrap-up. A call without the agent's ears would be worse than an ended one.
+Decided: a page that reloads, closes or goes elsewhere ends its call. The browser asks first; then BYE goes out, the
+card closes and the page comes back in wrap-up. A call without the agent's ears would be worse than an ended one.
 """
 
 from __future__ import annotations

@@ -67,11 +67,15 @@ export class Card {
 
   #failed(problem) {
     this.rows = null;
-    if (problem.status === 0 || problem.status >= 500) {
-      this.onVault("unavailable");
-      this.timer = setTimeout(() => this.call && this.#load(true), RETRY_MS);
-    }
+    if (problem.status === 0 || problem.status >= 500) this.#vaultAway();
     this.#drawNote(problemText(problem), h("button", { class: "button", onclick: () => this.retry() }, "Try again"));
+  }
+
+  /** Said until the vault answers again, which we ask. */
+  #vaultAway() {
+    this.onVault("unavailable");
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.call && this.#load(true), RETRY_MS);
   }
 
   #drawNote(text, ...more) {
@@ -203,7 +207,7 @@ export class Card {
       announce(`${field.label} shown. Logged as ${reasonLabel(reason)}.`);
     } catch (problem) {
       if (this.call !== call || problem.name === "AbortError") return;
-      if (problem.status >= 500) this.onVault("unavailable");
+      if (problem.status >= 500) this.#vaultAway();
       this.#close(row, field, problemText(problem));
       announce(`${field.label} not shown. ${problemText(problem)}`);
     }
