@@ -31,7 +31,7 @@ from quietline.vault.keys import Keyring, open_keys_database
         ("(212) 555-0142", "US", "+12125550142"),
         ("2125550142", "US", "+12125550142"),
         ("12125550142", "US", "+12125550142"),
-        ("+390655501234", "IT", "+390655501234"),  # Italy keeps its leading 0
+        ("+390600000000", "IT", "+390600000000"),  # Italy keeps its leading 0
         ("anonymous", "GB", None),
         ("Anonymous", "GB", None),
         ("restricted", "GB", None),

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from quietline.config import Config, Controller, Edge, Paths, Trunk, Users
+from quietline.errors import QuietlineError
 from quietline.legs import HEADER, LegTicket, verify_leg
 from quietline.telephony.certificates import ensure_certificates
 from quietline.telephony.edge import EdgeRpc, edge_command, rpc_socket, write_edge
@@ -85,7 +86,7 @@ class RealEdge:
             )
         for _ in range(100):
             if rpc_socket(self.config).exists():
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(QuietlineError):
                     await self.rpc.instance()
                     return
             await asyncio.sleep(0.1)
