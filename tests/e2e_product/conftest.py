@@ -132,7 +132,7 @@ class Stage:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """The product; a file's `SETTINGS` changes it (sections of the configuration)."""
-    folder = open_to_all(tmp_path_factory.mktemp("site"))
+    folder = opened(tmp_path_factory.mktemp("site"))
     settings = {"controller": SHORT, **getattr(request.module, "SETTINGS", {})}
     async with Site(sample_config(folder)).with_settings(**settings) as site:
         await site.set_up()
@@ -149,7 +149,7 @@ async def stage(site: Site, tmp_path: Path) -> AsyncIterator[Stage]:
         await becomes(stage.nobody_is_here, EMPTY_WITHIN, "an empty floor")
 
 
-def open_to_all(folder: Path) -> Path:
+def opened(folder: Path) -> Path:
     """Each part runs under a user id of its own and must get to its folder, also below pytest's private one."""
     for each in (folder, *folder.parents):
         with suppress(PermissionError):
@@ -163,3 +163,14 @@ def open_to_all(folder: Path) -> Path:
 def tones() -> tuple[int, int, int]:
     """The caller's, the agent's, and one that nobody makes."""
     return CALLERS_TONE, AGENTS_TONE, NOBODYS_TONE
+
+
+@pytest.fixture(scope="session")
+def short() -> dict[str, Any]:
+    """The controller's settings of these tests."""
+    return SHORT
+
+
+@pytest.fixture(scope="session")
+def open_to_all() -> Callable[[Path], Path]:
+    return opened

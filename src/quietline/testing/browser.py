@@ -80,9 +80,14 @@ LEVEL = """(hertz) => {
 TRANSPORT = """async () => {
   const found = {};
   for (const connection of window.__connections) {
-    (await connection.getStats()).forEach((each) => {
+    const stats = await connection.getStats();
+    stats.forEach((each) => {
       if (each.type === "transport") {
         Object.assign(found, { dtls: each.dtlsState, suite: each.srtpCipher, tls: each.tlsVersion });
+        const pair = stats.get(each.selectedCandidatePairId);
+        if (!pair) return;
+        found.local_candidate = stats.get(pair.localCandidateId)?.candidateType;
+        found.remote_candidate = stats.get(pair.remoteCandidateId)?.candidateType;
       }
       if (each.type === "inbound-rtp") found.received = each.packetsReceived;
     });
@@ -321,7 +326,8 @@ class AgentBrowser:
         return level
 
     async def transport(self) -> dict[str, Any]:
-        """What the browser says of its media: DTLS state and version, SRTP suite, packets received."""
+        """What the browser says of its media: DTLS state and version, SRTP suite, packets received, and the types of
+        the ICE candidates in use ("host", "prflx", "relay")."""
         return dict(await self.page.evaluate(TRANSPORT))
 
     async def csrf(self) -> str:
