@@ -37,7 +37,7 @@ def load(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); examples/chain.toml is one to start from"
+            f"{path}: cannot be read ({error.strerror}); `quietline config new` writes one to start from"
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
