@@ -32,11 +32,12 @@ from quietline.telephony.edge import rpc_socket
 from quietline.telephony.edge_rpc import EdgeRpc
 from quietline.telephony.ng import NgClient
 from quietline.testing.agent_phone import SimulatedAgentPhone
-from quietline.testing.caller import Person, SimulatedCaller
+from quietline.testing.caller import Person, SimulatedCaller, stays_deaf
 from quietline.testing.code_gateway import CodeGateway
 from quietline.testing.digest import Credentials
 from quietline.testing.far_leg import FarLeg
 from quietline.testing.remote_desk import RemoteDesk
+from quietline.testing.rtp import RtpEndpoint
 from quietline.testing.sample import Customer
 from quietline.testing.site import Site, sample_config
 from quietline.vault import kms_file
@@ -46,6 +47,7 @@ from quietline.vault.keys import Keyring, open_keys_database
 STORE = "+442079460101"
 CALLERS_TONE, NOBODYS_TONE = 610, 1_270  # Hz
 TONES = {"mia": 890, "noor": 1_090, "tomos": 1_390, "wren": 970, "ivo": 730, "bea": 1_510}
+FAINT = 300.0  # amplitude; a tone that is there measures about 8,000
 ORDER, PHONE = "order.status", "contact.phone"
 QUICK: dict[str, dict[str, Any]] = {
     "controller": {"notice": False, "ring_seconds": 3.0, "wrap_up_seconds": 1.0},
@@ -300,6 +302,16 @@ async def hear_each_other(caller: SimulatedCaller, agent: Agent) -> None:
     """Both tones, and not one that nobody makes. Sound of the last 0.4 s only, so an earlier one does not count."""
     await asyncio.gather(caller.hears(agent.tone), agent.phone.hears(CALLERS_TONE))
     await asyncio.gather(caller.hears_no(NOBODYS_TONE, 0.3), agent.phone.hears_no(NOBODYS_TONE, 0.3))
+
+
+async def falls_silent(media: RtpEndpoint, tone: int, within: float = 5.0) -> None:
+    """Wait until this tone is not in the last 0.4 s of what arrived, nor for 0.3 s after."""
+
+    async def silent() -> bool:
+        return media.heard(tone, since=time.monotonic() - 0.4) < FAINT
+
+    await becomes(silent, f"{tone} Hz falls silent", within)
+    await stays_deaf(media, tone, 0.3)
 
 
 async def hung_up_on(leg: FarLeg, within: float = LONG) -> None:
