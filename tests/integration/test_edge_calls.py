@@ -187,7 +187,7 @@ async def test_a_phone_that_diverts_is_a_decline_and_its_target_stays_hidden(edg
     offered = await ring(edge, agent, offer_to())
     await agent.send(answer(offered, 302, extra="Contact: <sip:elsewhere@127.0.0.1:9>\r\n"))
     declined = await edge.controller.final()
-    assert declined.code == 480
+    assert declined.code == 603
     assert "elsewhere" not in declined.raw
 
 
