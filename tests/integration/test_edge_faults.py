@@ -193,6 +193,7 @@ async def test_a_ban_does_not_cut_a_call_that_is_up(edge: RealEdge) -> None:
     assert (await call(phone, request.within(answered, "BYE"))).code == 200
 
 
+@pytest.mark.soak
 async def test_connections_by_the_thousand_cost_no_call(edge: RealEdge) -> None:
     """10,000 connects from 40 clients during calls (corrections, Edge); a short one outside `make soak`."""
     total, clients = (10_000, 40) if SOAK else (1_520, 40)
