@@ -65,4 +65,4 @@ async def test_a_call_in_pictures(stage) -> None:
     await caller.hangs_up()
     await agent.reads("Wrap-up")
     await pictures(agent, "6-wrap-up")
-    assert agent.complaints == []
+    assert [each for each in agent.complaints if "401" not in each] == []  # "who am I?" before the sign-in
