@@ -68,7 +68,7 @@ def build() -> typer.Typer:
 def main() -> None:
     """The entry point. Exit 1: the thing asked for failed; 2: it was asked for wrongly."""
     try:
-        build()()
+        build()(prog_name="quietline")
     except QuietlineError as error:
         sys.stderr.write(f"quietline: {error}\n")
         sys.exit(1)

@@ -1,0 +1,130 @@
+"""Every command: help, wrong words, a missing right, a missing file. One line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quietline.cli import COMMANDS
+from quietline.cli.reference import commands
+
+Cli = Callable[..., Any]
+QUIETLINE = Path(sys.executable).parent / "quietline"
+EVERY = [name for name, _ in commands()]
+TAKES_CONFIG = [name for name, command in commands() if any(each.name == "config" for each in command.params)]
+TAKES_JSON = [name for name, command in commands() if any(each.name == "as_json" for each in command.params)]
+
+
+def arguments(name: str) -> list[str]:
+    """Something for each argument of a command."""
+    command = dict(commands())[name]
+    needed = [each for each in command.params if each.param_type_name == "argument"]
+    return ["3" if each.name == "days" else "something" for each in needed]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_help(cli: Cli, name: str) -> None:
+    result = cli(*name.split(), "--help")
+    assert result.code == 0
+    assert f"Usage: quietline {name}" in result.out
+
+
+def test_help_of_all_names_every_command(cli: Cli) -> None:
+    out = cli("--help").out
+    assert all(f" {name} " in out for name in COMMANDS)
+
+
+def test_version(cli: Cli) -> None:
+    assert cli("--version").out == "quietline 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("no-such",), ("vault", "no-such"), ("status", "--no-such"), ("staff", "certify", "a")]
+)
+def test_asked_for_wrongly_is_2(cli: Cli, words: tuple[str, ...]) -> None:
+    result = cli(*words)
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    assert "--help" in result.err
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in TAKES_CONFIG if name not in ("config new", "doctor", "vault import")]
+)
+def test_a_missing_configuration_is_said(cli: Cli, name: str, tmp_path: Path) -> None:
+    result = cli(*name.split(), *arguments(name), "--config", tmp_path / "none.toml")
+    assert result.code == 1
+    assert "none.toml: cannot be read" in result.error
+    assert "config new" in result.error
+
+
+@pytest.mark.parametrize(
+    "name", ["demo", "run", "up", "down", "status", "trunk certificate", "vault status", "staff list"]
+)
+def test_root_is_asked_for(as_nobody: Cli, name: str, house: Path) -> None:
+    words = [*name.split(), *arguments(name)]
+    result = as_nobody(*words, *(["-c", house] if name != "demo" else []))
+    assert result.code == 1
+    assert "root is needed" in result.error
+    assert "sudo" in result.error
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv comes with util-linux")
+@pytest.mark.parametrize("words", [("up",), ("demo",), ("call",), ("down", "--sample")])
+def test_a_normal_user_is_told_so_by_the_real_program(words: tuple[str, ...], house: Path) -> None:
+    for each in (house.parent, house.parent.parent, house.parent.parent.parent):
+        each.chmod(0o755)
+    become = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--")
+    config = ("-c", str(house)) if words == ("up",) else ()
+    done = subprocess.run(
+        (*become, str(QUIETLINE), *words, *config), capture_output=True, text=True, timeout=30, check=False, cwd="/"
+    )
+    assert done.returncode == 1
+    assert "sudo" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name.split()[0] in ("vault", "staff", "phone")])
+def test_nothing_runs(cli: Cli, name: str, house: Path, tmp_path: Path) -> None:
+    words = [*name.split(), *arguments(name)]
+    if name == "vault import":
+        (tmp_path / "empty.json").write_text("[{}]")
+        words[-1] = str(tmp_path / "empty.json")
+    result = cli(*words, "-c", house, stdin="a long passphrase\nanother line\n")
+    assert result.code == 1
+    assert "it does not run" in result.error
+    assert "quietline up" in result.error
+
+
+def test_commands_do_without_the_simulated_far_side() -> None:
+    """Browser and simulated phone are an extra: an installation without them still has every other command."""
+    program = (
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('playwright', 'pylibsrtp'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+        "from quietline.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", program, "--help"), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_environment_names_the_configuration(cli: Cli, house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUIETLINE_CONFIG", str(house))
+    assert cli("config", "check").out.startswith(f"{house}: right")
+
+
+@pytest.mark.parametrize("name", TAKES_JSON)
+def test_every_json_option_is_said_to_be_one(cli: Cli, name: str) -> None:
+    assert "--json" in cli(*name.split(), "--help").out
