@@ -21,7 +21,7 @@ MCL_CURRENT, MCL_FUTURE = 1, 2
 
 
 def harden() -> dict[str, bool | str]:
-    """Apply everything at hand, before any secret is read; says what holds, and "memory_unlocked_because" where it is.
+    """Apply everything at hand, before any secret is read. What holds; and of unlocked memory, why, and swap.
 
     Raises OSError where the kernel refuses what it must grant: all but mlockall (it needs RLIMIT_MEMLOCK unlimited).
     """
@@ -34,7 +34,7 @@ def harden() -> dict[str, bool | str]:
     if why:
         log.warning("memory is not locked: keys may reach swap, where there is any", because=why, swap=swap_is_on())
     dumpable = bool(libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
-    because = {"memory_unlocked_because": why} if why else {}
+    because: dict[str, bool | str] = {"memory_unlocked_because": why, "swap": swap_is_on()} if why else {}
     return {"dumpable": dumpable, "memory_locked": not why, **because}
 
 
