@@ -50,7 +50,7 @@ from quietline.vault.trunks import Trunks
 
 log = structlog.get_logger()
 
-SAVE_SECONDS = 0.05  # how late grants and legs are stored; a crash in between loses a grant, which then opens nothing
+SAVE_SECONDS = 0.2  # how late grants and legs are stored; a crash in between loses a grant, which then opens nothing
 SWEEP_SECONDS = 5.0
 SESSIONS_SECONDS = 30.0
 WRAP_UP_GRACE = 10.0  # seconds beyond the controller's wrap-up, for a page that is a little late
