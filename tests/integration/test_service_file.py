@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -53,13 +54,12 @@ def capabilities() -> str:
 
 
 @pytest.mark.real
-def test_everything_runs_under_these_rights(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("service")
-    for each in (folder, folder.parent, folder.parent.parent):
-        each.chmod(0o755)  # the parts run under other user ids
+def test_everything_runs_under_these_rights() -> None:
     rights = ("setpriv", f"--bounding-set={capabilities()}", "--inh-caps=-all", "--no-new-privs")
-    command = (*rights, sys.executable, "-c", TRIAL, str(folder))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    with tempfile.TemporaryDirectory(prefix="ql-service-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # the parts run under other user ids
+        command = (*rights, sys.executable, "-c", TRIAL, folder)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr[-1000:]
     told = json.loads(done.stdout)
     assert told["starts"] == 2

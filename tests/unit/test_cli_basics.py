@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -75,15 +76,12 @@ def test_root_is_asked_for(as_nobody: Cli, name: str, house: Path) -> None:
     assert "sudo" in result.error
 
 
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv comes with util-linux")
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="becomes nobody: needs root")
 @pytest.mark.parametrize("words", [("up",), ("demo",), ("call",), ("down", "--sample")])
-def test_a_normal_user_is_told_so_by_the_real_program(words: tuple[str, ...], house: Path) -> None:
-    for each in (house.parent, house.parent.parent, house.parent.parent.parent):
-        each.chmod(0o755)
+def test_a_normal_user_is_told_so_by_the_real_program(words: tuple[str, ...]) -> None:
     become = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--")
-    config = ("-c", str(house)) if words == ("up",) else ()
     done = subprocess.run(
-        (*become, str(QUIETLINE), *words, *config), capture_output=True, text=True, timeout=30, check=False, cwd="/"
+        (*become, str(QUIETLINE), *words), capture_output=True, text=True, timeout=30, check=False, cwd="/"
     )
     assert done.returncode == 1
     assert "sudo" in done.stderr
