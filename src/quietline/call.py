@@ -303,9 +303,9 @@ class Call:
         agent = self.progress.agent
         keys = self.media.digits()  # from before the code is sent: a quick caller keys it while the prompt is starting
         try:
+            await self.media.mute_digits(True)  # before as well: no key of the code may reach the agent
             await self.house.vault.send_code(self.leg_id)
             self.house.floor.show(agent, verifying="sent")
-            await self.media.mute_digits(True)
             await self.media.play(Prompt.CODE)
             passed = await self._key_code(keys)
         except (Unavailable, Denied) as refusal:

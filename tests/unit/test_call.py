@@ -281,6 +281,25 @@ async def test_the_right_code_raises_assurance(stage: Stage, keyed: str) -> None
     assert muted == ["mute_digits True", "mute_digits False"]
 
 
+async def test_keys_are_muted_before_the_code_is_on_its_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick caller's first keys would reach the agent otherwise."""
+    before: list[str] = []
+    send = stage.vault.send_code
+
+    async def send_code(leg: str) -> bool:
+        before.append(stage.media.did[-1])
+        return await send(leg)
+
+    monkeypatch.setattr(stage.vault, "send_code", send_code)
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    call.verify()
+    await stage.until(lambda: stage.floor.view("mia").verifying == "sent")
+    assert before == ["mute_digits True"]
+
+
 async def test_a_vault_that_fails_in_mid_code_unmutes_the_caller(stage: Stage) -> None:
     stage.floor.wish("mia", AgentState.READY)
     call = stage.call()
