@@ -231,3 +231,27 @@ def test_values_as_people_read_them(value: object, text: str) -> None:
 def test_an_unknown_error_of_the_vault_is_still_one_line(cli: Cli, house: Path, vault: Any) -> None:
     vault.answers["status"] = ConfigError("something is off")
     assert cli("vault", "status", "-c", house).error == "something is off"
+
+
+class SlowSite:
+    """A vault that is locked for its first answers."""
+
+    def __init__(self, locked: int, initialised: bool = True) -> None:
+        self.locked, self.initialised = locked, initialised
+
+    async def ready(self) -> None: ...
+
+    def admin(self) -> SlowSite:
+        return self
+
+    async def status(self) -> dict[str, bool]:
+        self.locked -= 1
+        return {"locked": self.locked >= 0, "initialised": self.initialised}
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("site", "opens"), [(SlowSite(2), True), (SlowSite(99), False), (SlowSite(99, False), True)])
+async def test_the_sample_waits_for_its_vault_to_open(monkeypatch: pytest.MonkeyPatch, site: Any, opens: bool) -> None:
+    monkeypatch.setattr(up, "UNSEAL_WAIT", 1.0)
+    assert await up._opens(site) == opens
