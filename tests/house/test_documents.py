@@ -266,3 +266,9 @@ def test_a_real_looking_number_is_seen(text: str) -> None:
 )
 def test_a_reserved_one_may_stand(text: str) -> None:
     assert real_looking(f"call {text} now") == []
+
+
+def test_make_help_names_every_target(root: Path) -> None:
+    done = subprocess.run(("make", "help"), cwd=root, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {"demo", "test", "up", "down", "bench", "setup"} <= {line.split()[0] for line in done.stdout.splitlines()}
