@@ -39,6 +39,10 @@ async def becomes(condition: Callable[[], Awaitable[Any]], within: float = 20.0,
     return found
 
 
+async def heard_something(caller: SimulatedCaller) -> bool:
+    return caller.media.counts["received"] > 15  # 0.3 s
+
+
 @dataclass
 class Stage:
     """What a test plays on."""
@@ -79,11 +83,16 @@ class Stage:
         edge = options.pop("edge", None) or self.site.trunk()
         return await self.stack.enter_async_context(SimulatedCaller(edge, person, tone=tone, **options))
 
-    async def call(self, agent: AgentBrowser, caller: SimulatedCaller) -> str:
-        """Dial, press 1, answer, hear each other; the call's id."""
+    async def chooses(self, caller: SimulatedCaller, key: str = "1") -> None:
+        """Dial, listen to the menu's beginning as a person does, press a key."""
         await caller.dials(DIALLED)
         await caller.answered()
-        await caller.press("1")
+        await becomes(lambda: heard_something(caller), 5.0, "the menu")
+        await caller.press(key)
+
+    async def call(self, agent: AgentBrowser, caller: SimulatedCaller) -> str:
+        """Dial, press 1, answer, hear each other; the call's id."""
+        await self.chooses(caller)
         await agent.answers()
         await agent.hears(CALLERS_TONE)
         await caller.hears(AGENTS_TONE)

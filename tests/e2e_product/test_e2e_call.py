@@ -11,7 +11,6 @@ from quietline.errors import ProtocolError
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
-DIALLED = "+442079460101"
 QUIET_DB = -60.0  # a tone measures about -20, silence below -80
 LOUD_MUSIC = 100.0  # mean of absolute samples
 
@@ -37,12 +36,6 @@ async def goes_deaf(caller, hertz: int, within: float = 8.0) -> None:
 def loudness(caller) -> float:
     samples = caller.media.samples()[-4_000:]
     return sum(map(abs, samples)) / max(1, len(samples))
-
-
-async def dials_and_chooses(caller) -> None:
-    await caller.dials(DIALLED)
-    await caller.answered()
-    await caller.press("1")
 
 
 async def test_hold_plays_music_and_resume_brings_the_voices_back(stage, tones) -> None:
@@ -85,7 +78,7 @@ async def test_mute_silences_one_way_only(stage, tones) -> None:
 
 async def test_a_declined_call_goes_to_the_next_agent(stage, tones) -> None:
     first, caller = await stage.agent("mia"), await stage.caller()
-    await dials_and_chooses(caller)
+    await stage.chooses(caller)
     await first.is_rung()
     second = await stage.agent("noor")
     await first.declines()
@@ -98,7 +91,7 @@ async def test_a_declined_call_goes_to_the_next_agent(stage, tones) -> None:
 
 async def test_a_call_nobody_answers_goes_to_the_next_agent(stage, tones) -> None:
     first, caller = await stage.agent("mia"), await stage.caller()
-    await dials_and_chooses(caller)
+    await stage.chooses(caller)
     await first.is_rung()
     second = await stage.agent("noor")
     await first.reads("The last call was not answered, so you were set to away.")
@@ -109,7 +102,7 @@ async def test_a_call_nobody_answers_goes_to_the_next_agent(stage, tones) -> Non
 
 async def test_an_agent_who_becomes_ready_again_gets_the_call_that_waited(stage, tones) -> None:
     agent, caller = await stage.agent(), await stage.caller()
-    await dials_and_chooses(caller)
+    await stage.chooses(caller)
     await agent.declines()
     await agent.reads("You declined a call, so you were set to away.")
     await agent.presses("Go ready")

@@ -110,6 +110,7 @@ async def test_an_agent_dismissed_in_a_call_has_nothing_from_that_moment(stage) 
     cookies = {each["name"]: each["value"] for each in await agent.context.cookies()}
     _, body = await agent.call("GET", "/api/phone")
     phone = json.loads(body)
+    ear = await agent.ear()
     vault = stage.site.admin()
     await vault.call("end_service", agent=stage.site.agents["wren"])
     await vault.close()
@@ -120,6 +121,8 @@ async def test_an_agent_dismissed_in_a_call_has_nothing_from_that_moment(stage) 
     async with SimulatedAgentPhone(stage.site.public(), credential) as stolen:
         with pytest.raises(CallRefused):
             await stolen.registers()
-    await agent.page.get_by_label("Password").wait_for()
-    await caller.is_hung_up_on(within=DEAD_PEER)
+    await agent.page.get_by_label("Password").wait_for(timeout=6_000)  # the open stream is asked about every 2 s
+    await caller.is_hung_up_on(within=3.0)
+    events = [each.text for each in await ear.settled() if each.kind == "event"]
+    assert [each for each in events if "signed-out" in each]
     assert stage.customers[0].orders[-1].reference not in await agent.text()

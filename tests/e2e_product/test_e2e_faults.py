@@ -15,7 +15,6 @@ from quietline.testing.caller import Person, SimulatedCaller
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
-DIALLED = "+442079460101"
 BACK_WITHIN = 15.0  # seconds: an agent takes a call again after the edge's restart (corrections, Edge)
 DEAD_PEER = 20.0  # seconds
 FIELD = "/api/calls/{}/fields/order.items"
@@ -28,12 +27,10 @@ async def rings_through(stage, agent) -> SimulatedCaller:
         caller = SimulatedCaller(stage.site.trunk(), Person(number=stage.customers[0].phone), tone=730)
         try:
             await stage.stack.enter_async_context(caller)
-            await caller.dials(DIALLED)
-            await caller.answered(within=5.0)
+            await stage.chooses(caller)
         except (OSError, QuietlineError):
             await asyncio.sleep(0.3)
         else:
-            await caller.press("1")
             await agent.is_rung()
             return caller
 
@@ -144,9 +141,7 @@ async def test_a_call_that_comes_while_the_vault_is_sealed_is_served_and_gets_it
     await vault.seal()
     try:
         caller = await stage.caller()
-        await caller.dials(DIALLED)
-        await caller.answered()
-        await caller.press("1")
+        await stage.chooses(caller)
         await agent.answers()
         await agent.hears(tones[0])
         await caller.hears(tones[1])

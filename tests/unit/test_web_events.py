@@ -120,6 +120,16 @@ async def test_it_ends_when_the_session_is_revoked(under, amara) -> None:
         await events.ended.wait()
 
 
+async def test_a_revoked_session_ends_a_busy_stream_too(under, amara) -> None:
+    async with amara.events() as events:
+        await events.next()
+        under.vault.sessions.clear()
+        while not events.ended.is_set():
+            for state in (AgentState.READY, AgentState.AWAY):
+                under.controller.set(AMARA.agent, state=state)
+                await asyncio.sleep(0.01)
+
+
 async def test_it_outlives_the_vault(under, amara) -> None:
     async with amara.events() as events:
         await events.next()

@@ -183,7 +183,10 @@ class Baresip:
         await self._command("dial", f"sip:{number}@{self.edge.name}")
 
     async def answered(self, within: float = 15.0) -> None:
+        """Answered, and the first sound has come."""
         await self._until(lambda: self._happened("CALL_ESTABLISHED"), within, "an answer")
+        await self._until(lambda: self._happened("CALL_RTPESTAB"), within, "sound")
+        await asyncio.sleep(KEY_GAP)
 
     async def refused(self, within: float = 15.0) -> str:
         """Wait for the call to fail; the reason, such as "488 Not Acceptable Here"."""

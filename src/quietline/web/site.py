@@ -15,7 +15,7 @@ class Limits:
 
     body_bytes: int = 8_192  # the longest note is 2,000 characters, at most four bytes each
     note_characters: int = 2_000
-    heartbeat_seconds: float = 10.0  # between comments on an idle event stream; the session is checked again each time
+    heartbeat_seconds: float = 2.0  # between comments on an idle event stream; the session is checked again each time
     session_cache_seconds: float = 300.0  # how long call control outlives the vault; never a reveal
     streams_per_agent: int = 8
     offline_after_seconds: float = 12.0  # after an agent's last page has gone; a reload takes less

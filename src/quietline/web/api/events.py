@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -39,14 +40,15 @@ async def events(desk: DeskDep, who: Caller) -> StreamingResponse:
 async def _lines(desk: Desk, who: SignedIn, stream: Stream) -> AsyncIterator[bytes]:
     try:
         yield RETRY + await _first(desk, who, stream)
+        loop, pause = asyncio.get_running_loop(), desk.site.limits.heartbeat_seconds
+        ask_at = loop.time() + pause
         while not stream.closed:
-            message = await stream.next(desk.site.limits.heartbeat_seconds)
-            if message is not None:
-                yield _event_of(desk, message)
-            elif not stream.closed and await _session_lives(desk, who):
-                yield HEARTBEAT
-            else:
-                break
+            message = await stream.next(pause)
+            if message is None or loop.time() >= ask_at:  # a busy stream is asked about as well
+                if stream.closed or not await _session_lives(desk, who):
+                    break
+                ask_at = loop.time() + pause
+            yield HEARTBEAT if message is None else _event_of(desk, message)
         yield encode_event("end", {"reason": "signed-out"})
     finally:
         desk.floor.drop_stream(stream)
