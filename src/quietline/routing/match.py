@@ -278,10 +278,11 @@ class Matcher:
 
     def _assign(self, now: float, wall: float) -> list[Decision]:
         decisions: list[Decision] = []
+        unoffered = [waiting for waiting in self._waiting.values() if not waiting.offered]
+        if not unoffered:
+            return decisions
         idle = sorted((agent for agent in self._agents.values() if agent.state is State.READY), key=_idle)
-        for waiting in self.waiting() if idle else ():
-            if waiting.offered:
-                continue
+        for waiting in sorted(unoffered, key=_place) if idle else ():
             chosen = next((agent for agent in idle if not ineligible(agent, waiting, wall)), None)
             if chosen:
                 idle.remove(chosen)
