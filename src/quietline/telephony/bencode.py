@@ -79,10 +79,15 @@ def _number(data: bytes, at: int, end: bytes) -> tuple[int, int]:
 
 
 def _read_text(data: bytes, at: int) -> tuple[str, int]:
-    length, start = _number(data, at, b":")
-    if length < 0 or start + length > len(data):
+    colon = data.find(b":", at, at + MAX_DIGITS + 1)
+    digits = data[at : max(at, colon)]
+    if not digits.isdigit():
+        raise ProtocolError(f"bencode: no whole number at byte {at}")
+    start = colon + 1
+    end = start + int(digits)
+    if end > len(data):
         raise ProtocolError(f"bencode: text at byte {at} is longer than the message")
-    return data[start : start + length].decode(errors="replace"), start + length
+    return data[start:end].decode(errors="replace"), end
 
 
 def _read_list(data: bytes, at: int, depth: int) -> tuple[list[Value], int]:

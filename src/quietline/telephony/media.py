@@ -92,7 +92,7 @@ class RtpengineMedia:
         """Connect the caller to the inside end."""
         await self._offer(CALLER, NOBODY, caller.facing("sendrecv"), (self._house.caller_side, INSIDE), **TO_NOBODY)
         self._state.inside = True
-        return await self._answer(CALLER, NOBODY, nobody(caller))
+        return self._read(await self._answer(CALLER, NOBODY, nobody(caller)))
 
     async def play(self, prompt: Prompt) -> float:
         """See `CallMedia`. On a bridged call the caller does not hear the agent until the prompt ends: rtpengine would
@@ -232,7 +232,7 @@ class RtpengineMedia:
         fields: dict[str, Value] = {"transport_protocol": caller.protocol, "ICE": "remove", "DTLS": "off"}
         ends = (self._house.agent_side, self._house.caller_side)
         await self._offer(self._tag, CALLER, new, ends, **fields, SDES=SDES_ONLY, rtcp_mux=["demux"])
-        answer = await self._answer(self._tag, CALLER, caller.facing("sendrecv"))
+        answer = self._read(await self._answer(self._tag, CALLER, caller.facing("sendrecv")))
         self._state.agent, self._state.agent_offer = s.render(new), s.render(answer)
         return answer
 
@@ -240,7 +240,7 @@ class RtpengineMedia:
         told = with_own_key(caller, self._state.agent_key).facing("sendrecv")
         fields = PHONES[AgentPhone(self._state.phone)] | {"address_family": self._house.agent_family}
         ends = (self._house.caller_side, self._house.agent_side)
-        offer = await self._offer(CALLER, self._tag, told, ends, **fields)
+        offer = self._read(await self._offer(CALLER, self._tag, told, ends, **fields))
         return without_keys_of(offer, caller).facing("sendrecv")
 
     # The caller again
@@ -356,18 +356,19 @@ class RtpengineMedia:
     def _tag(self) -> str:
         return f"A{self._state.attempts}"
 
-    async def _offer(self, source: str, target: str, audio: s.Audio, ends: tuple[str, str], **fields: Value) -> s.Audio:
+    async def _offer(self, source: str, target: str, audio: s.Audio, ends: tuple[str, str], **fields: Value) -> str:
         told: dict[str, Value] = {"flags": FLAGS, "replace": REPLACE, "direction": list(ends)}
         return await self._exchange("offer", source, target, audio, told | fields)
 
-    async def _answer(self, source: str, target: str, audio: s.Audio) -> s.Audio:
+    async def _answer(self, source: str, target: str, audio: s.Audio) -> str:
         return await self._exchange("answer", source, target, audio, {"flags": FLAGS, "replace": REPLACE})
 
-    async def _exchange(self, verb: str, source: str, target: str, audio: s.Audio, fields: dict[str, Value]) -> s.Audio:
+    async def _exchange(self, verb: str, source: str, target: str, audio: s.Audio, fields: dict[str, Value]) -> str:
+        """The relay's description; read it where it matters."""
         answer = await self._house.ng.command(
             verb, call_id=self._id, from_tag=source, to_tag=target, sdp=s.render(audio), **fields
         )
-        return self._read(str(answer.get("sdp", "")))
+        return str(answer.get("sdp", ""))
 
     async def _tagged(self, verb: str, tag: str, **fields: Value) -> None:
         await self._house.ng.command(verb, call_id=self._id, from_tag=tag, **fields)
