@@ -6,7 +6,8 @@ import asyncio
 import resource
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from quietline.config import Config
 from quietline.config_file import dump, load
 from quietline.errors import ConfigError
 from quietline.installation import BootKeys, parts, prepare
+from quietline.preflight import claim, require_ports
 from quietline.renewal import Renewal
 from quietline.supervisor import FaultSink, Supervisor
 from quietline.telephony.edge import rpc_socket
@@ -34,18 +36,32 @@ PassphraseFile = Annotated[
 
 def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile = None) -> None:
     """Run everything in the foreground until SIGTERM; without a passphrase the vault waits for `vault unseal`."""
-    settings = load(config)
+    with _wrong_is_2():
+        settings = load(config)
     if settings.users.vault:
         need_root("run")
     passphrase = _passphrase(passphrase_file)
     logs.configure("supervisor")
     _raise_limits()
     keys = BootKeys()
-    prepare(settings, dump(settings), keys)
+    with _wrong_is_2():
+        claim(settings)
+        require_ports(settings)
+        prepare(settings, dump(settings), keys)
     supervisor = Supervisor(
         parts(settings, keys, passphrase), settings.paths.log, settings.paths.supervisor_socket, _faults(settings)
     )
     asyncio.run(_run(settings, supervisor))
+
+
+@contextmanager
+def _wrong_is_2() -> Iterator[None]:
+    """A configuration that cannot work is exit 2: systemd need not try it again (RestartPreventExitStatus=2)."""
+    try:
+        yield
+    except ConfigError as error:
+        typer.echo(f"quietline: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 async def _run(config: Config, supervisor: Supervisor) -> None:
