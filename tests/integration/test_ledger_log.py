@@ -178,6 +178,16 @@ async def test_failing_alone_recovers_too(bench: Bench) -> None:
         assert recorded.entry.fields == {"part": "ledger", "failures": 1, "refused": 1, "lost": 0}
 
 
+async def test_a_stop_right_after_trouble_still_tells_of_it(bench: Bench) -> None:
+    async with bench.log() as log:
+        bench.disk.fault = disk_full()
+        with pytest.raises(LedgerUnavailable):
+            await log.append(entry(0))
+        bench.disk.fault = None
+    async with bench.log() as log:
+        assert [kind for kind, _ in await kinds(log)] == ["fault"]
+
+
 async def test_an_error_after_the_write_records_nothing_twice(bench: Bench) -> None:
     async with bench.log() as log:
         bench.disk.hold()
