@@ -71,10 +71,10 @@ def test_from_an_empty_folder_to_a_restart(quietline: Command, config: Config) -
 
     # up, and the vault's key
     assert "vault init" in quietline("up").stdout
-    assert "runs already" in quietline("up", code=1).stderr
+    assert "runs already" in quietline("up", code=2).stderr
     assert "vault init" in quietline("status").stdout
     assert "open" in quietline("vault", "init", stdin=PASSPHRASE + "\n").stdout
-    assert quietline("vault", "init", stdin=PASSPHRASE + "\n", code=1).stderr.startswith("quietline: ")
+    assert quietline("vault", "init", stdin=PASSPHRASE + "\n", code=2).stderr.startswith("quietline: ")
 
     # customers, twice: what is known is updated
     (folder / "customers.json").write_text(customers())
@@ -88,14 +88,14 @@ def test_from_an_empty_folder_to_a_restart(quietline: Command, config: Config) -
     ).stdout.strip()
     assert quietline("staff", "find", "mia").stdout.strip() == mia
     assert "invoice: until" in quietline("staff", "certify", "mia", "invoice", 365).stdout
-    assert "one of" in quietline("staff", "certify", "mia", "no-such-class", 365, code=1).stderr
+    assert "one of" in quietline("staff", "certify", "mia", "no-such-class", 365, code=2).stderr
     (row,) = json.loads(quietline("staff", "list", "--json").stdout)
     assert row["agent"] == mia
     assert row["skills"] == ["orders"]
     assert set(row["certificates"]) == {"invoice"}
     assert mia in quietline("staff", "list").stdout
     assert "Mia" not in quietline("staff", "list").stdout
-    assert "another account" in quietline("staff", "add", "mia", "hub", stdin="X\na long password\n", code=1).stderr
+    assert "another account" in quietline("staff", "add", "mia", "hub", stdin="X\na long password\n", code=2).stderr
 
     # phones and carriers
     (phone,) = json.loads(quietline("phone", "issue", "mia", "--json").stdout)

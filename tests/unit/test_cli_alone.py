@@ -45,7 +45,7 @@ def test_check_says_that_it_is_right(cli: Cli, house: Path) -> None:
 def test_check_names_line_key_and_fix(cli: Cli, tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "q.toml").write_text(text)
     result = cli("config", "check", "-c", tmp_path / "q.toml")
-    assert result.code == 1
+    assert result.code == 2
     assert says in result.error
     assert "q.toml" in result.error
 

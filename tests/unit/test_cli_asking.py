@@ -151,7 +151,7 @@ def test_an_agent_by_token_or_by_login(
 @pytest.mark.parametrize("words", [("staff", "end"), ("phone", "issue"), ("phone", "revoke"), ("staff", "password")])
 def test_a_token_of_nobody_is_said(cli: Cli, house: Path, staffed: Any, words: tuple[str, ...]) -> None:
     result = cli(*words, "ag_nobody", "-c", house, stdin="a long password\n")
-    assert result.code == 1
+    assert result.code == 2
     assert "nobody has this token" in result.error
     assert [each["op"] for each in staffed.asked] == ["staff_list"], "nothing was done"
 
@@ -278,7 +278,7 @@ def test_down_while_nothing_runs_is_no_error(cli: Cli, house: Path, monkeypatch:
 
 def test_up_does_not_start_it_twice(cli: Cli, house: Path, supervisor: Any) -> None:
     result = cli("up", "-c", house)
-    assert result.code == 1
+    assert result.code == 2
     assert "runs already" in result.error
 
 

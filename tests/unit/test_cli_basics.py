@@ -60,7 +60,7 @@ def test_asked_for_wrongly_is_2(cli: Cli, words: tuple[str, ...]) -> None:
 )
 def test_a_missing_configuration_is_said(cli: Cli, name: str, tmp_path: Path) -> None:
     result = cli(*name.split(), *arguments(name), "--config", tmp_path / "none.toml")
-    assert result.code == 1
+    assert result.code == 2
     assert "none.toml: cannot be read" in result.error
     assert "config new" in result.error
 
@@ -71,7 +71,7 @@ def test_a_missing_configuration_is_said(cli: Cli, name: str, tmp_path: Path) ->
 def test_root_is_asked_for(as_nobody: Cli, name: str, house: Path) -> None:
     words = [*name.split(), *arguments(name)]
     result = as_nobody(*words, *(["-c", house] if name != "demo" else []))
-    assert result.code == 1
+    assert result.code == 2
     assert "root is needed" in result.error
     assert "sudo" in result.error
 
@@ -83,7 +83,7 @@ def test_a_normal_user_is_told_so_by_the_real_program(words: tuple[str, ...]) ->
     done = subprocess.run(
         (*become, str(QUIETLINE), *words), capture_output=True, text=True, timeout=30, check=False, cwd="/"
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "sudo" in done.stderr
     assert done.stderr.count("\n") == 1
 

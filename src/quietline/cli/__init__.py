@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from quietline.errors import QuietlineError
+from quietline.errors import ConfigError, QuietlineError
 
 COMMANDS = (
     "demo",
@@ -66,9 +66,9 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """The entry point. Exit 1: the thing asked for failed; 2: it was asked for wrongly."""
+    """The entry point. Exit 1: the thing asked for failed; 2: it was asked for wrongly, or the configuration is wrong."""
     try:
         build()(prog_name="quietline")
     except QuietlineError as error:
         sys.stderr.write(f"quietline: {error}\n")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)

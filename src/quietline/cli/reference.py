@@ -20,9 +20,9 @@ HEAD = """\
 Made from `src/quietline/cli/` by `python -m quietline.cli.reference`; a test keeps it true. Change the source, not
 this page.
 
-Exit code 0: done. 1: what was asked for failed, or something checked is not right. 2: it was asked for wrongly. Errors
-are one line: what, where, and what to do. Secrets are never arguments: they are asked for, or read from standard input,
-one a line.
+Exit code 0: done. 1: what was asked for failed, or something checked is not right. 2: it was asked for wrongly, or the
+configuration is wrong. Errors are one line: what, where, and what to do. Secrets are never arguments: they are asked
+for, or read from standard input, one a line.
 """
 
 
