@@ -259,6 +259,18 @@ class Shop:
         await self.site.ready()
         return pid
 
+    async def unsealed(self) -> None:
+        """Wait until the vault has its keys again: it answers before."""
+
+        async def opened() -> bool:
+            vault = self.site.admin()
+            try:
+                return not (await vault.status())["locked"]
+            finally:
+                await vault.close()
+
+        await becomes(opened, "the vault is unsealed")
+
     def log(self, part: str) -> str:
         return (self.site.config.paths.log / f"{part}.log").read_text(errors="replace")
 

@@ -132,6 +132,7 @@ async def test_after_the_supervisors_own_death_parts_go_and_a_start_is_clean(fol
         await shop.site.process.wait()
         await becomes(lambda: asyncio.sleep(0, not any(map(_alive, pids))), "every part is gone")
         await shop.site.start()
+        await shop.unsealed()
         async with shop.agent("mia") as mia, shop.caller() as caller:
             await shop.talk(caller, mia)
         down = await _quietline("down", "--config", str(shop.site.config_path))

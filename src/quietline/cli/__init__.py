@@ -66,7 +66,7 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """The entry point. Exit 1: the thing asked for failed; 2: it was asked for wrongly, or the configuration is wrong."""
+    """The entry point. Exit 1: the thing asked for failed; 2: it, or the configuration, is wrong."""
     try:
         build()(prog_name="quietline")
     except QuietlineError as error:

@@ -6,8 +6,7 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -36,32 +35,20 @@ PassphraseFile = Annotated[
 
 def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile = None) -> None:
     """Run everything in the foreground until SIGTERM; without a passphrase the vault waits for `vault unseal`."""
-    with _wrong_is_2():
-        settings = load(config)
+    settings = load(config)
     if settings.users.vault:
         need_root("run")
     passphrase = _passphrase(passphrase_file)
     logs.configure("supervisor")
     _raise_limits()
+    claim(settings)
+    require_ports(settings)
     keys = BootKeys()
-    with _wrong_is_2():
-        claim(settings)
-        require_ports(settings)
-        prepare(settings, dump(settings), keys)
+    prepare(settings, dump(settings), keys)
     supervisor = Supervisor(
         parts(settings, keys, passphrase), settings.paths.log, settings.paths.supervisor_socket, _faults(settings)
     )
     asyncio.run(_run(settings, supervisor))
-
-
-@contextmanager
-def _wrong_is_2() -> Iterator[None]:
-    """A configuration that cannot work is exit 2: systemd need not try it again (RestartPreventExitStatus=2)."""
-    try:
-        yield
-    except ConfigError as error:
-        typer.echo(f"quietline: {error}", err=True)
-        raise typer.Exit(2) from None
 
 
 async def _run(config: Config, supervisor: Supervisor) -> None:
