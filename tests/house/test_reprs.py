@@ -36,6 +36,7 @@ ONLY_THERE = {
     "access.ports.StaffRow": {"login"},  # a keyed token
     "config.Certificates": {"certificate", "key", "trunk_ca"},  # paths
     "web.identity.SignedIn": {"key"},  # a hash of the token
+    "preflight.Port": {"key"},  # of the configuration
     "web.assets.Asset": {"body"},  # a file that everybody gets
 }
 SKIPPED = ("quietline.testing", "quietline.demo", "quietline.cli")  # nobody's data: stand-ins, and the command line

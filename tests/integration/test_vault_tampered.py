@@ -66,7 +66,14 @@ async def test_a_planted_session_signs_nobody_in(house: VaultHouse, ledger: Memo
 
 @pytest.mark.parametrize(
     "change",
-    ["opened = opened + 1e6", "agent = (SELECT max(agent) FROM staff)", "voucher = ''", "opened = 'soon'"],
+    [
+        "opened = opened + 1e6",
+        "agent = (SELECT max(agent) FROM staff)",
+        "voucher = ''",
+        "opened = 'soon'",
+        "agent = x'00'",
+        "voucher = x'00'",
+    ],
 )
 async def test_a_changed_session_is_ended(house: VaultHouse, ledger: MemoryLedger, change: str) -> None:
     agents = [await house.agent("eva"), await house.agent("max")]
@@ -149,3 +156,33 @@ async def test_a_raised_role_signs_nobody_in(house: VaultHouse, ledger: MemoryLe
         await house.signed_in()
     assert await house.calls.staff() == []
     assert {"part": "staff", "agent": agent} in ledger.of(Kind.TAMPER_FOUND)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "skills = 'none'",
+        "skills = '7'",
+        "name = 'plain words'",
+        "starts = 'soon'",
+        "version = 'first'",
+        "voucher = x''",
+    ],
+)
+async def test_a_staff_row_of_odd_kinds_harms_nobody_else(house: VaultHouse, ledger: MemoryLedger, change: str) -> None:
+    safe, changed = await house.agent("eva"), await house.agent("max")
+    await after(house, "staff.db", f"UPDATE staff SET {change} WHERE agent = ?", changed)
+    assert [member.agent for member in await house.calls.staff()] == [safe]
+    assert (await house.desk.session(await house.signed_in("eva"))).agent == safe
+    assert {"part": "staff"} in ledger.of(Kind.TAMPER_FOUND)
+
+
+@pytest.mark.parametrize("change", ["expires = 'never'", "version = 'x'", "leaf = x'00'"])
+async def test_a_certificate_of_odd_kinds_counts_for_nothing(
+    house: VaultHouse, ledger: MemoryLedger, change: str
+) -> None:
+    agent = await house.agent(certificates=("invoice",))
+    await after(house, "staff.db", f"UPDATE certificates SET {change}")
+    (member,) = await house.calls.staff()
+    assert (member.agent, member.certificates) == (agent, {})
+    assert ledger.of(Kind.TAMPER_FOUND) == [{"part": "staff"}]

@@ -152,7 +152,16 @@ class SqliteStaff:
 
 def _staff(row: sqlite3.Row) -> StaffRow:
     values = dict(row)
-    return StaffRow(**{**values, "skills": tuple(json.loads(values["skills"]))})
+    return StaffRow(**{**values, "skills": _skills(values["skills"])})
+
+
+def _skills(text: str) -> tuple[str, ...]:
+    """As stored; what is no list of ours is one odd skill, which no voucher fits."""
+    with suppress(ValueError):
+        skills = json.loads(text)
+        if isinstance(skills, list):
+            return tuple(skills)
+    return (text,)
 
 
 def _record(text: str) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -45,12 +46,13 @@ class Voucher:
 
     def check_staff(self, row: StaffRow) -> StaffRow:
         """The row, if we wrote it and nothing newer. Raises TamperError naming the agent's token."""
-        self._check("staff", (row.agent,), _staff_content(row), row.voucher, row.version)
+        self._check("staff", (row.agent,), lambda: _staff_content(row), row.voucher, row.version)
         return row
 
     def check_certificate(self, row: CertificateRow) -> CertificateRow:
         """The row, if we wrote it and nothing newer. Raises TamperError naming the agent's token and the class."""
-        self._check("certificate", (row.agent, row.data_class), _certificate_content(row), row.voucher, row.version)
+        name = (row.agent, row.data_class)
+        self._check("certificate", name, lambda: _certificate_content(row), row.voucher, row.version)
         return row
 
     def mark(self, kind: str, content: list[Any]) -> str:
@@ -61,13 +63,22 @@ class Voucher:
         """Whether `mark` made this voucher of this content."""
         return hmac.compare_digest(self._mac(kind, content).encode(), voucher.encode())
 
-    def _check(self, kind: str, name: tuple[str, ...], content: list[Any], voucher: str, version: int) -> None:
-        if not self.fits(kind, content, voucher):
-            raise TamperError(f"{kind} of {' '.join(name)}: changed behind our back; set it anew")
+    def _check(
+        self, kind: str, name: tuple[str, ...], content: Callable[[], list[Any]], voucher: str, version: int
+    ) -> None:
+        if not self.holds(kind, content, voucher):
+            raise TamperError(f"{kind} of {' '.join(map(str, name))}: changed behind our back; set it anew")
         newest, newest_voucher = self._seen.get((kind, *name), (0, ""))
         if version < newest or (version == newest and voucher != newest_voucher):
             raise TamperError(f"{kind} of {' '.join(name)}: an older state was put back; set it anew")
         self._seen[(kind, *name)] = (version, voucher)
+
+    def holds(self, kind: str, content: Callable[[], list[Any]], voucher: str) -> bool:
+        """`fits` for a stored row. A file may hold text where a number belongs: not ours, and it harms no other row."""
+        try:
+            return self.fits(kind, content(), voucher)
+        except (TypeError, ValueError, AttributeError):
+            return False
 
     def _mac(self, kind: str, content: list[Any]) -> str:
         body = json.dumps([kind, *content], separators=(",", ":")).encode()
@@ -101,7 +112,11 @@ class VouchedState:
 
     def sessions(self) -> list[SessionRow]:
         rows = self._store.sessions()
-        return [row for row in rows if self._kept(LeftOut("session", row.digest), _session_content(row), row.voucher)]
+        return [
+            row
+            for row in rows
+            if self._kept(LeftOut("session", row.digest), partial(_session_content, row), row.voucher)
+        ]
 
     def put_session(self, row: SessionRow) -> None:
         self._store.put_session(replace(row, voucher=self._voucher.mark("session", _session_content(row))))
@@ -116,7 +131,7 @@ class VouchedState:
         kept = []
         for stored in self._store.grants():
             voucher = str(stored.pop("voucher", ""))
-            if self._kept(LeftOut("grant", str(stored.get("id", ""))), _sorted(stored), voucher):
+            if self._kept(LeftOut("grant", str(stored.get("id", ""))), partial(_sorted, stored), voucher):
                 kept.append(stored)
         return kept
 
@@ -124,8 +139,8 @@ class VouchedState:
         vouched = [{**record, "voucher": self._voucher.mark("grant", _sorted(record))} for record in put]
         self._store.write_grants(vouched, drop)
 
-    def _kept(self, row: LeftOut, content: list[Any], voucher: str) -> bool:
-        if self._voucher.fits(row.kind, content, voucher):
+    def _kept(self, row: LeftOut, content: Callable[[], list[Any]], voucher: str) -> bool:
+        if self._voucher.holds(row.kind, content, voucher):
             return True
         log.error("a stored row was changed behind our back and is left out", kind=row.kind)
         self.tampered.append(row)
