@@ -6,10 +6,35 @@ Exceptions are logged by type and place only: their texts may hold what a peer s
 from __future__ import annotations
 
 import logging
-import sys
+import os
 import traceback
 
 import structlog
+
+
+class StandardError:
+    """A text file over descriptor 2 that never raises: on a full disk a line is lost and counted, the work goes on.
+
+    Unbuffered, since a buffer that cannot be emptied would fail again at exit.
+    """
+
+    def __init__(self, descriptor: int = 2) -> None:
+        self.lost = 0  # lines since the last that could be written
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        if self.lost:
+            text = f'{{"lost": {self.lost}, "event": "log lines were lost: they could not be written"}}\n{text}'
+        try:
+            os.write(self._descriptor, text.encode())
+        except OSError:
+            self.lost += 1
+        else:
+            self.lost = 0
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 def configure(process: str) -> None:
@@ -22,7 +47,7 @@ def configure(process: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(StandardError()),  # type: ignore[arg-type]
     )
     structlog.contextvars.bind_contextvars(process=process)
 
