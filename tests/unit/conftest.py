@@ -44,10 +44,10 @@ Cli = Callable[..., Result]
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """`cli("vault", "status", "-c", path)` runs the command in this process. `stdin`: what is piped in."""
 
-    def run(*words: object, stdin: str = "") -> Result:
+    def run(*words: object, stdin: str = "", columns: int = 120) -> Result:
         monkeypatch.setattr(sys, "argv", ["quietline", *map(str, words)])
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setenv("COLUMNS", str(columns))
         code = 0
         try:
             main()

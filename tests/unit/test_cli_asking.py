@@ -108,11 +108,17 @@ def test_a_locked_vault_says_how_to_open_it(cli: Cli, house: Path, vault: Any) -
 # staff and phones
 
 
-def test_the_list_fits_a_terminal(cli: Cli, house: Path, staffed: Any) -> None:
-    out = cli("staff", "list", "-c", house).out
+@pytest.mark.parametrize("columns", [72, 80, 120])
+def test_the_list_fits_a_terminal(cli: Cli, house: Path, staffed: Any, columns: int) -> None:
+    staffed.answers["staff_list"] = {"staff": [person(skills=["orders", "returns", "advice"], signed_in=True)]}
+    out = cli("staff", "list", "-c", house, columns=columns).out
     assert TOKEN in out, "a token that is cut cannot be used"
-    assert "contact, invoice until" in out
-    assert max(map(len, out.splitlines())) <= 120
+    assert max(map(len, out.splitlines())) <= columns
+    assert "…" not in out
+
+
+def test_certificates_stand_in_the_list(cli: Cli, house: Path, staffed: Any) -> None:
+    assert "contact, invoice until" in cli("staff", "list", "-c", house).out
 
 
 def test_the_list_as_json_is_what_the_vault_said(cli: Cli, house: Path, staffed: Any) -> None:
