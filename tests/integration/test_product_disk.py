@@ -23,21 +23,22 @@ async def shop() -> AsyncIterator[Shop]:
 
 
 @asynccontextmanager
-async def _no_writing(shop: Shop) -> AsyncIterator[None]:
-    """The vault may write no byte to any file, its log included, as on a full disk (RLIMIT_FSIZE; EFBIG, write(2))."""
-    pid = (await shop.site.lives())["vault"]["pid"]
-    _limit(shop, pid, "0:unlimited")
+async def _no_writing(shop: Shop, part: str = "vault") -> AsyncIterator[None]:
+    """The part may write no byte to any file, its log included, as on a full disk (RLIMIT_FSIZE; EFBIG, write(2))."""
+    user = getattr(shop.site.config.users, part)
+    pid = (await shop.site.lives())[part]["pid"]
+    _limit(user, pid, "0:unlimited")
     try:
         yield
     finally:
-        assert (await shop.site.lives())["vault"]["pid"] == pid  # it bore it
-        _limit(shop, pid, "unlimited:unlimited")
+        assert (await shop.site.lives())[part]["pid"] == pid  # it bore it
+        _limit(user, pid, "unlimited:unlimited")
 
 
-def _limit(shop: Shop, pid: int, sizes: str) -> None:
-    """As the vault's own user, who may do so without CAP_SYS_RESOURCE (prlimit(2))."""
+def _limit(name: str, pid: int, sizes: str) -> None:
+    """As the part's own user, who may do so without CAP_SYS_RESOURCE (prlimit(2))."""
     command = ["prlimit", "--pid", str(pid), f"--fsize={sizes}"]
-    user = pwd.getpwnam(shop.site.config.users.vault)
+    user = pwd.getpwnam(name)
     subprocess.run(command, user=user.pw_uid, group=user.pw_gid, extra_groups=[], check=True, timeout=10)
 
 
@@ -66,6 +67,22 @@ async def test_a_vault_that_cannot_write_shows_nothing_and_stops_no_call(shop: S
                 assert status == 503, body
         await _opens(mia, call)
         await mia.reaches("on_call", vault="ok")
+
+
+async def test_a_controller_that_cannot_write_its_journal_serves_calls(shop: Shop) -> None:
+    """Without the journal a crash would lose these calls; that is no reason to end them."""
+    async with shop.agent("mia") as mia, shop.agent("noor", ready=False) as noor, shop.caller() as caller:
+        call = await shop.talk(caller, mia)
+        await noor.desk.ready("sip")
+        async with _no_writing(shop, "controller"):
+            async with shop.caller(Person(shop.customer(1).phone)) as another:
+                await shop.talk(another, noor)
+                await hear_each_other(caller, mia)
+                assert (await mia.looks(call))[0] == 200
+            await noor.reaches("wrap_up")
+        await caller.hangs_up()
+        await mia.reaches("wrap_up")
+        await shop.nothing_left()
 
 
 async def test_a_look_that_was_refused_for_want_of_a_disk_is_not_in_the_ledger_as_allowed(shop: Shop) -> None:

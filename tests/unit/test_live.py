@@ -176,6 +176,21 @@ class TestJournal:
         sqlite3.connect(tmp_path / "j.db", isolation_level=None).execute("UPDATE call SET id = 'c9'")
         assert journal.load() == {}
 
+    def test_a_full_disk_raises_nothing_and_the_newest_is_written_when_there_is_room(self, tmp_path: Path) -> None:
+        journal = SealedJournal(tmp_path / "j.db", KEY)
+        journal.save("old", self.RECORD)
+        journal._db.execute("PRAGMA max_page_count = 1")  # SQLITE_FULL, as on a full disk
+        long = {"padding": "x" * 50_000}
+        journal.save("c1", long)
+        journal.save("c1", self.RECORD | long)
+        journal.save("c2", long)
+        journal.forget("c2")
+        assert set(journal.load()) == {"old"}
+        journal._db.execute("PRAGMA max_page_count = 100000")
+        journal.forget("old")
+        journal.close()
+        assert SealedJournal(tmp_path / "j.db", KEY).load() == {"c1": self.RECORD | long}
+
     def test_kill_9_loses_nothing(self, tmp_path: Path) -> None:
         child = os.fork()
         if child == 0:

@@ -28,6 +28,8 @@ class SealedJournal:
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._aead = AESGCM(key)
+        self._unwritten: dict[str, tuple[str, tuple[str | bytes, ...]]] = {}  # call -> its newest statement
+        self._failing = False
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")  # kill -9 keeps the page cache; only the machine's crash loses it
@@ -35,13 +37,30 @@ class SealedJournal:
         self._db.execute("CREATE TABLE IF NOT EXISTS call (id TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID")
 
     def save(self, call: str, record: dict[str, Any]) -> None:
-        """Keep the newest record of a call."""
+        """Keep the newest record of a call. Never raises for a disk that cannot take it: see `_write`."""
         nonce = os.urandom(NONCE)
         body = self._aead.encrypt(nonce, json.dumps(record).encode(), VERSION + call.encode())
-        self._db.execute("INSERT OR REPLACE INTO call VALUES (?, ?)", (call, VERSION + nonce + body))
+        self._write(call, "INSERT OR REPLACE INTO call VALUES (?, ?)", (call, VERSION + nonce + body))
 
     def forget(self, call: str) -> None:
-        self._db.execute("DELETE FROM call WHERE id = ?", (call,))
+        self._write(call, "DELETE FROM call WHERE id = ?", (call,))
+
+    def _write(self, call: str, statement: str, values: tuple[str | bytes, ...]) -> None:
+        """A full disk costs what a crash would find here, never a call. The newest of each call is tried again with
+        the next write of any."""
+        self._unwritten[call] = (statement, values)
+        try:
+            for each in tuple(self._unwritten):
+                self._db.execute(*self._unwritten[each])
+                del self._unwritten[each]
+        except sqlite3.Error as error:
+            if not self._failing:
+                log.error("the journal cannot be written: a crash now would lose calls", error=type(error).__name__)
+            self._failing = True
+            return
+        if self._failing:
+            log.info("the journal is written again")
+        self._failing = False
 
     def load(self) -> dict[str, dict[str, Any]]:
         """Every call that was under way. Rows of an earlier boot cannot be opened: they are dropped, and counted."""
