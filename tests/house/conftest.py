@@ -35,7 +35,7 @@ def root() -> Path:
 def texts() -> dict[Path, str]:
     """Every text file of the project, by its path from the root."""
     found = [path for path in _files() if path.suffix in TEXT]
-    return {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in found}
+    return {path.relative_to(ROOT): path.read_text(encoding="utf-8", errors="replace") for path in found}
 
 
 @pytest.fixture(scope="session")
