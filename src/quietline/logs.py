@@ -23,7 +23,7 @@ class StandardError:
         self._descriptor = descriptor
 
     def write(self, text: str) -> int:
-        """All of it, or none of it counted as lost; the count goes out before the next line that can."""
+        """Write it, or count it as lost; the count goes out before the next line that can be written."""
         if self.lost:
             text = f'{{"lost": {self.lost}, "event": "log lines were lost: they could not be written"}}\n{text}'
         try:
