@@ -1,6 +1,7 @@
 """The whole product, as installed: the real supervisor, edge, relay, vault, controller and desk; real browsers call it.
 
-One `Site` serves all tests of a file. Each test brings its own people; when they have gone, the floor is empty again.
+One `Site` serves all tests that do not break it. Each test brings its own people; when they have gone, the floor is
+empty again.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from quietline.testing.site import Site, sample_config
 DIALLED = "+442079460101"
 CALLERS_TONE, AGENTS_TONE, NOBODYS_TONE = 730, 1_090, 1_390  # Hz
 EMPTY_WITHIN = 45.0  # seconds: a page that is gone, a wrap-up, a phone that vanished
-SHORT = {"notice": False, "ring_seconds": 6.0, "wrap_up_seconds": 4.0}
+SHORT = {"notice": False, "ring_seconds": 6.0, "wrap_up_seconds": 8.0}
 
 
 async def becomes(condition: Callable[[], Awaitable[Any]], within: float = 20.0, what: str = "it") -> Any:
@@ -138,17 +139,32 @@ class Stage:
         return not any(count for state, count in (await self.floor()).items() if state != "offline")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """The product; a file's `SETTINGS` changes it (sections of the configuration)."""
-    folder = opened(tmp_path_factory.mktemp("site"))
-    settings = {"controller": SHORT, **getattr(request.module, "SETTINGS", {})}
-    async with Site(sample_config(folder)).with_settings(**settings) as site:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with running(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(product: Site) -> Site:
+    """The product that the tests of this folder share; a file with a `site` of its own has one to itself."""
+    return product
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Site]:
+    async with Site(sample_config(opened(folder))).with_settings(controller=SHORT) as site:
         await site.set_up()
         yield site
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest.fixture(scope="session")
+def own_product() -> Callable[[Path], AbstractAsyncContextManager[Site]]:
+    """Another product, for tests that break it."""
+    return running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage(site: Site, tmp_path: Path) -> AsyncIterator[Stage]:
     async with site.gateway() as gateway, AsyncExitStack() as stack:
         stage = Stage(site, gateway, tmp_path, stack)

@@ -6,7 +6,7 @@ import pytest
 
 from quietline.testing.baresip import Baresip
 
-pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
 DIALLED = "+442079460101"
 FAINTER_DB, FAINT = 20.0, 500.0

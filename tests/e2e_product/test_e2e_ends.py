@@ -16,7 +16,7 @@ from quietline.testing.caller import CallRefused
 from quietline.testing.digest import Credentials
 from quietline.testing.remote_desk import RemoteDesk
 
-pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
 FIELD = "contact.phone"
 REFUSALS = (401, 403, 404, 409, 410)
@@ -43,7 +43,8 @@ async def test_a_reload_ends_the_call_and_the_page_comes_back_in_wrap_up(stage) 
     await caller.is_hung_up_on(within=3.0)
     await agent.reads("Wrap-up")
     await is_closed(agent, call)
-    await agent.page.get_by_role("heading", name="Ready").wait_for()  # and the next call works
+    await agent.presses("Done")  # and the next call works
+    await agent.page.get_by_role("heading", name="Ready").wait_for()
     assert await stage.call(agent, await stage.caller(1)) != call
 
 
@@ -89,6 +90,7 @@ async def test_the_second_tab_goes_on_when_the_first_closes_in_a_call(stage) -> 
     agent.page = second
     await agent.reads("Wrap-up")
     await is_closed(agent, call)
+    await agent.presses("Done")
     await agent.page.get_by_role("heading", name="Ready").wait_for()
     await stage.call(agent, await stage.caller(1))
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pwd
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from quietline.errors import QuietlineError
 from quietline.sealed import Sealed
 from quietline.testing.caller import Person, SimulatedCaller
+from quietline.testing.site import Site
 
-pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
 BACK_WITHIN = 15.0  # seconds: an agent takes a call again after the edge's restart (corrections, Edge)
 DEAD_PEER = 20.0  # seconds
+long = pytest.mark.skipif(os.environ.get("QUIETLINE_SOAK") != "1", reason="QUIETLINE_SOAK=1 runs it")
 FIELD = "/api/calls/{}/fields/order.items"
 ASK = {"reason": "order_status"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def site(own_product, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with own_product(tmp_path_factory.mktemp("faults")) as site:
+        yield site
 
 
 async def rings_through(stage, agent) -> SimulatedCaller:
@@ -74,6 +84,8 @@ async def test_an_edge_that_died_is_back_and_the_idle_agent_takes_a_call(stage, 
     assert (await stage.site.lives())["edge"]["starts"] == starts + 1
 
 
+@pytest.mark.soak
+@long
 async def test_an_edge_that_dies_in_a_call_ends_it_and_closes_the_card(stage) -> None:
     agent, _, call = await stage.talk()
     await stage.site.kill("edge")
@@ -87,6 +99,8 @@ async def test_an_edge_that_dies_in_a_call_ends_it_and_closes_the_card(stage) ->
     assert stage.customers[0].phone not in await agent.text()
 
 
+@pytest.mark.soak
+@long
 async def test_a_relay_that_dies_ends_its_calls_with_bye(stage) -> None:
     agent, caller, call = await stage.talk()
     await stage.site.kill("relay")

@@ -18,18 +18,18 @@ from quietline.testing.namespaces import NetworkLab, Space
 from quietline.testing.site import Site, sample_config
 from quietline.testing.turn import Turn, turn_url
 
-pytestmark = [pytest.mark.real, pytest.mark.namespaces, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.namespaces, pytest.mark.asyncio(loop_scope="session")]
 
 SECRET = secrets.token_urlsafe(24)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab() -> AsyncIterator[NetworkLab]:
     async with NetworkLab() as lab:
         yield lab
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def site(lab: NetworkLab, tmp_path_factory: pytest.TempPathFactory, short, open_to_all) -> AsyncIterator[Site]:
     """Listening toward both namespaces; the desk names a TURN server."""
     folder = open_to_all(tmp_path_factory.mktemp("site"))
@@ -48,7 +48,7 @@ async def site(lab: NetworkLab, tmp_path_factory: pytest.TempPathFactory, short,
         yield site
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def turn(site: Site, lab: NetworkLab, tmp_path) -> AsyncIterator[Turn]:
     port = int(site.config.web.turn.split(":")[2].split("?")[0])
     files = site.config.paths.state / "ca"

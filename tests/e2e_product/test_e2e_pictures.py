@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
-SETTINGS = {"controller": {"notice": False, "ring_seconds": 20.0, "wrap_up_seconds": 30.0}}
 SHOTS = Path(__file__).parents[2] / "out" / "screenshots" / "product"
 LOOKS = {
     "light": ("light", {"width": 1280, "height": 860}),

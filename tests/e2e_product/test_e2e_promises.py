@@ -11,9 +11,8 @@ from quietline.testing.caller import Person, SimulatedCaller
 from quietline.testing.canaries import scan_text
 from quietline.testing.remote_desk import RemoteDesk
 
-pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 
-SETTINGS = {"controller": {"notice": False, "ring_seconds": 10.0, "wrap_up_seconds": 30.0}}
 CUSTOMER = 7
 FIELD, ASK = "/api/calls/{}/fields/contact.phone", {"reason": "delivery_change"}
 REFUSALS = (401, 403, 404, 409, 410)
