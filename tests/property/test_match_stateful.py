@@ -135,6 +135,12 @@ class Floor(RuleBasedStateMachine):
             assert busy == bool(agent.deadline) == bool(agent.call)
 
     @invariant()
+    def the_next_deadline_is_the_earliest_of_all(self) -> None:
+        due = [agent.deadline for agent in self.matcher.agents() if agent.deadline]
+        due += [each.since + LIMITS.wait for each in self.matcher.waiting() if not each.offered]
+        assert self.matcher.next_deadline() == min(due, default=None)
+
+    @invariant()
     def the_model_and_the_matcher_agree(self) -> None:
         agents = self.matcher.agents()
         assert {each.call: each.id for each in agents if each.state is State.RINGING} == self.offers

@@ -132,3 +132,15 @@ def test_answers_and_refusals_that_come_too_late_change_nothing(matcher: Matcher
     assert matcher.answered("c1", "mia", 4.0) == []
     assert matcher.refused("c1", "mia", 4.0, 4.0, "declined") == []
     assert matcher.ready("nobody", 4.0, 4.0) == []
+
+
+def test_deadlines_that_no_longer_hold_do_not_pile_up(matcher: Matcher) -> None:
+    for number in range(2_000):
+        now = float(number)
+        matcher.ready("mia", now, now)
+        assert offers(matcher.enter(waiting(f"c{number}", now), now, now))
+        matcher.answered(f"c{number}", "mia", now)
+        matcher.ended("mia", now)
+        matcher.wrapped_up("mia", now, now)
+    assert len(matcher._due) < 100
+    assert matcher.next_deadline() is None

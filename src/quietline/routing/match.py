@@ -9,6 +9,7 @@ certificate for its data class; a free agent takes the call that has waited long
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -125,6 +126,7 @@ class Matcher:
         self._limits = limits
         self._agents: dict[str, Agent] = {}
         self._waiting: dict[str, Waiting] = {}
+        self._due: list[tuple[float, str]] = []  # a heap of agents' deadlines; those that no longer hold are left in it
 
     # What is there
 
@@ -247,9 +249,19 @@ class Matcher:
 
     def next_deadline(self) -> float | None:
         """When `tick` must be called next, or None."""
-        deadlines = [agent.deadline for agent in self._agents.values() if agent.deadline]
-        deadlines += [waiting.since + self._limits.wait for waiting in self._waiting.values() if not waiting.offered]
-        return min(deadlines, default=None)
+        while self._due and self._agents[self._due[0][1]].deadline != self._due[0][0]:
+            heapq.heappop(self._due)
+        deadlines = [waiting.since + self._limits.wait for waiting in self._waiting.values() if not waiting.offered]
+        return min((*deadlines, *(deadline for deadline, _ in self._due[:1])), default=None)
+
+    def _keep(self, agent: Agent) -> None:
+        """Take over an agent whose deadline may be new."""
+        self._agents[agent.id] = agent
+        if agent.deadline:
+            heapq.heappush(self._due, (agent.deadline, agent.id))
+        if len(self._due) > 64 + 4 * len(self._agents):
+            self._due = [(each.deadline, each.id) for each in self._agents.values() if each.deadline]
+            heapq.heapify(self._due)
 
     def tick(self, now: float, wall: float) -> list[Decision]:
         """Act on every deadline that has passed."""
@@ -271,7 +283,7 @@ class Matcher:
             ]
         if agent.state is State.WRAP_UP:
             return self.wrapped_up(agent.id, now, wall)
-        self._agents[agent.id] = replace(agent, deadline=now + self._limits.ring)  # said again until it ends
+        self._keep(replace(agent, deadline=now + self._limits.ring))  # said again until it ends
         return [Overdue(agent.call, agent.id)]
 
     # The rule
@@ -292,7 +304,7 @@ class Matcher:
     def _offer(self, waiting: Waiting, agent: Agent, now: float) -> list[Decision]:
         deadline = now + self._limits.ring
         self._waiting[waiting.call] = replace(waiting, offered=agent.id)
-        self._agents[agent.id] = replace(agent, state=State.RINGING, call=waiting.call, deadline=deadline)
+        self._keep(replace(agent, state=State.RINGING, call=waiting.call, deadline=deadline))
         return [Offer(waiting.call, agent.id, deadline), Changed(agent.id)]
 
     def _release(self, agent: Agent, reason: str) -> list[Decision]:
@@ -316,14 +328,16 @@ class Matcher:
         old = self._agents[agent]
         busy = state in (State.ON_CALL, State.WRAP_UP)
         since = old.since if keep_place or (state is old.state is State.READY) else now
-        self._agents[agent] = replace(
-            old,
-            state=state,
-            since=since,
-            reason=reason,
-            call=call,
-            deadline=deadline,
-            retiring=old.retiring if busy else "",
+        self._keep(
+            replace(
+                old,
+                state=state,
+                since=since,
+                reason=reason,
+                call=call,
+                deadline=deadline,
+                retiring=old.retiring if busy else "",
+            )
         )
         return Changed(agent)
 
