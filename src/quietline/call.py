@@ -171,6 +171,7 @@ class Call:
         if self.house.settings.notice:
             await asyncio.sleep(await self.media.play(Prompt.NOTICE))
         self.progress.queue = await self._choose(keys)
+        self.progress.since = self.house.clock.monotonic()
 
     async def _choose(self, keys: AsyncIterator[str]) -> str:
         choices = {queue.digit: queue.id for queue in self.house.queues}
@@ -183,8 +184,6 @@ class Call:
 
     # (6) Routing picks. The caller waits with music, and keeps the place through every offer that fails.
     async def _find_agent(self) -> None:
-        self.progress.since = self.progress.since or self.house.clock.monotonic()
-        self._save()
         self._record(Kind.CALL_QUEUED, queue=self.progress.queue)
         await self.media.loop(Prompt.MUSIC)
         self.house.floor.enter(self._waiting())
