@@ -367,6 +367,9 @@ class Phones:
         for place, (user, password) in enumerate(people):
             wire = self._wires[place % len(self._wires)]
             challenge = await self._registered(wire, user, realm, 1, b"")
+            while challenge.startswith(b"SIP/2.0 503"):  # an edge that has just started asks to come again
+                await asyncio.sleep(0.5)
+                challenge = await self._registered(wire, user, realm, 1, b"")
             nonce = re.search(rb'nonce="([^"]*)"', challenge)
             if nonce is None:
                 raise SystemExit(f"REGISTER was answered {challenge[:40]!r}")
@@ -376,7 +379,7 @@ class Phones:
                 raise SystemExit(f"REGISTER was answered {said[:40]!r}")
 
     async def _registered(self, wire: Tls | Udp, user: str, realm: str, cseq: int, header: bytes) -> bytes:
-        call_id = f"r-{user}".encode()
+        call_id = f"r-{user}-{secrets.token_hex(4)}".encode()
         self._waiting[call_id] = self._loop.create_future()
         wire.send(
             b"REGISTER sip:%b SIP/2.0\r\nVia: SIP/2.0/TLS %b;rport;branch=z9hG4bK%b%d\r\nMax-Forwards: 70\r\n"
