@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import time
@@ -13,6 +14,7 @@ import pytest
 import structlog
 
 from quietline import logs
+from quietline.config_file import dump
 from quietline.errors import ConfigError, Denied, ProtocolError, TamperError, Unavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import Sealed
@@ -272,3 +274,15 @@ def test_secrets_are_read_from_one_line() -> None:
     line = json.dumps({"leg_key": "11" * 32, "passphrase": "ein süßes Wort"}).encode()
     assert read_secrets(line) == (b"\x11" * 32, "ein süßes Wort".encode())
     assert read_secrets(json.dumps({"leg_key": "11" * 32}).encode()) == (b"\x11" * 32, b"")
+
+
+async def test_the_key_made_and_the_configuration_loaded_are_in_the_ledger(
+    house: VaultHouse, ledger: MemoryLedger
+) -> None:
+    await asyncio.sleep(0)
+    kinds = [entry.kind for entry in ledger.entries]
+    assert kinds.count(Kind.CONFIG_LOADED) == kinds.count(Kind.POLICY_LOADED) == 1
+    loaded = next(entry for entry in ledger.entries if entry.kind is Kind.CONFIG_LOADED)
+    assert loaded.fields is not None
+    assert loaded.fields["digest"] == hashlib.sha256(dump(house.config).encode()).hexdigest()
+    assert Kind.KEY_CHANGED in kinds

@@ -58,6 +58,8 @@ MEANING = {
     "staff.changed": "An account was added, got a new password, or ended. Its row has this entry's hash.",
     "certificate.set": "A certificate was given, renewed or (until 0) taken away. Its row has this entry's hash.",
     "policy.loaded": "The vault started with the policy of this digest.",
+    "config.loaded": "The vault started with this configuration: SHA-256 of what differs from the defaults.",
+    "key.changed": "The key-encryption key was made.",
     "records.imported": "So many customers were about to be imported.",
     "note.written": "An agent's note was about to be stored.",
     "tamper.found": "Stored data did not match what vouches for it; it was not used.",

@@ -111,6 +111,8 @@ class VaultService:
         path = self._folder / "kms.json"
         kms = await asyncio.to_thread(kms_file.create, path, plain, limits.argon2_memory_kib, limits.argon2_passes)
         await self._use(kms)
+        if self._open:
+            self._open.journal.soon(Kind.KEY_CHANGED, key=kms.key_id, change="made")
 
     async def unseal(self, passphrase: Sealed[str]) -> None:
         """Raises Denied("passphrase"), ConfigError, TamperError, Unavailable. Harmless when unsealed already."""

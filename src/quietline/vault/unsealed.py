@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from quietline import config_file
 from quietline.access.cedar import Policies
 from quietline.access.codes import CodeLimits, Codes
 from quietline.access.decide import load_policies
@@ -199,6 +201,7 @@ class _Core:
         journal = Journal(self.ledger, world.clock, config.vault.ledger_wait_seconds)
         policies = await asyncio.to_thread(load_policies)
         await journal.receipt(Kind.POLICY_LOADED, digest=policies.digest)
+        await journal.receipt(Kind.CONFIG_LOADED, digest=hashlib.sha256(config_file.dump(config).encode()).hexdigest())
         legs = LegBook(world.leg_key, world.edge, config.vault.leg_ticket_seconds, config.vault.edge_answer_seconds)
         grants = Grants(_grant_limits(config))
         changed: set[str] = set()
