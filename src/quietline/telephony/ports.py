@@ -94,7 +94,6 @@ class Prompt(StrEnum):
     CODE_OK = "code_ok"
     CODE_WRONG = "code_wrong"
     SORRY = "sorry"  # nobody can be reached
-    RECONNECT = "reconnect"
 
 
 class AgentPhone(StrEnum):

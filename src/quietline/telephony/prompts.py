@@ -42,7 +42,6 @@ WORDS: Mapping[Prompt, str] = {
     Prompt.CODE_OK: "Thank you. The code is right.",
     Prompt.CODE_WRONG: "Sorry. That code is not right.",
     Prompt.SORRY: "We are sorry. Nobody can take your call at the moment. Please try again later. Goodbye.",
-    Prompt.RECONNECT: "We are sorry. The line to our colleague was lost. Please hold. We are connecting you again.",
 }
 
 
