@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 NAME = f"Canary {secrets.token_hex(4)}"
 SAME = 200  # packets of 20 ms: four seconds of the notice, byte for byte
+EARLY = 4  # packets
 NOTE = f"Asked for {NAME} twice"
 
 
@@ -106,8 +107,8 @@ async def _verified(shop: Shop, caller: SimulatedCaller, agents: list[Agent]) ->
 
 async def test_known_unknown_and_withheld_callers_hear_the_same_for_as_long(scene: Scene) -> None:
     heard = {name: _words(caller) for name, caller in scene.callers.items()}
-    assert all(len(words) >= SAME for words in heard.values())
-    assert heard["known"][:SAME] == heard["unknown"][:SAME] == heard["withheld"][:SAME]
+    assert _alike(heard["known"], heard["unknown"])
+    assert _alike(heard["known"], heard["withheld"])
     waits = [await _seconds_to_queue(scene, leg) for leg in await _legs(scene)]
     assert len(waits) == 3
     assert max(waits) - min(waits) < 0.5, waits  # three timers on a busy machine
@@ -115,6 +116,12 @@ async def test_known_unknown_and_withheld_callers_hear_the_same_for_as_long(scen
 
 def _words(caller: SimulatedCaller) -> list[bytes]:
     return [heard.packet.payload for heard in caller.media.received if heard.packet.payload_type == PCMU]
+
+
+def _alike(one: list[bytes], other: list[bytes]) -> bool:
+    """The same words from the beginning; a packet or two may have come before the phone had read the answer."""
+    first = [one[at : at + SAME] for at in range(EARLY)]
+    return any(len(part) == SAME and part == other[at : at + SAME] for part in first for at in range(EARLY))
 
 
 async def _legs(scene: Scene) -> list[str]:
