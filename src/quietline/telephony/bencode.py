@@ -22,16 +22,20 @@ def encode(value: Value) -> bytes:
     return b"".join(out)
 
 
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return b"%d:%b" % (len(raw), raw)
+
+
 def _write(value: Value, out: list[bytes]) -> None:
     if isinstance(value, str):
-        raw = value.encode()
-        out.append(b"%d:%b" % (len(raw), raw))
+        out.append(_text(value))
     elif isinstance(value, int):
         out.append(b"i%de" % value)
     elif isinstance(value, list | tuple):
         out.append(b"l")
         for item in value:
-            _write(item, out)
+            out.append(_text(item)) if isinstance(item, str) else _write(item, out)
         out.append(b"e")
     elif isinstance(value, dict):
         _write_dict(value, out)
@@ -44,7 +48,7 @@ def _write_dict(value: dict[str, Value], out: list[bytes]) -> None:
     for key, item in value.items():
         if not isinstance(key, str):
             raise TypeError(f"bencode keys are text, not {type(key).__name__}")
-        _write(key, out)
+        out.append(_text(key))
         _write(item, out)
     out.append(b"e")
 

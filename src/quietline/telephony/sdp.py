@@ -83,6 +83,7 @@ _KEPT = {
 }
 _MEDIA = re.compile(r"([a-z]{1,16}) (\d{1,5})(?:/\d{1,2})? ([A-Z0-9/]{3,20}) ([!-~]{1,32}(?: [!-~]{1,32})*)", re.ASCII)
 _RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9._-]{1,32})/(\d{1,6})(?:/1)?", re.ASCII)
+_KNOWN = {name.lower(): name for name in (*LAWS, EVENTS)}
 _CRYPTO = re.compile(
     r"(\d{1,9}) ([A-Z0-9_]{1,32}) inline:([A-Za-z0-9+/=]{38,60})((?:\|2\^\d{1,2})?(?:\|\d{1,10}:\d{1,3})?)"
 )
@@ -244,7 +245,7 @@ def _codecs(formats: str, attributes: list[tuple[str, str]]) -> tuple[Codec, ...
     """What we speak of what is offered, in the offerer's order of preference. 8 kHz only."""
     names = dict(STATIC)
     for match in filter(None, (_RTPMAP.fullmatch(value) for name, value in attributes if name == "rtpmap")):
-        known = {name.lower(): name for name in (*LAWS, EVENTS)}.get(match[2].lower(), "")
+        known = _KNOWN.get(match[2].lower(), "")
         names[int(match[1])] = known if match[3] == "8000" else ""
     payloads = [int(text) for text in formats.split() if text.isascii() and text.isdigit() and len(text) <= 3]
     found = [Codec(payload, names[payload]) for payload in payloads if payload <= 127 and names.get(payload)]
