@@ -22,20 +22,16 @@ def encode(value: Value) -> bytes:
     return b"".join(out)
 
 
-def _text(value: str) -> bytes:
-    raw = value.encode()
-    return b"%d:%b" % (len(raw), raw)
-
-
 def _write(value: Value, out: list[bytes]) -> None:
     if isinstance(value, str):
-        out.append(_text(value))
+        raw = value.encode()
+        out.append(b"%d:%b" % (len(raw), raw))
     elif isinstance(value, int):
         out.append(b"i%de" % value)
     elif isinstance(value, list | tuple):
         out.append(b"l")
         for item in value:
-            out.append(_text(item)) if isinstance(item, str) else _write(item, out)
+            _write(item, out)
         out.append(b"e")
     elif isinstance(value, dict):
         _write_dict(value, out)
@@ -48,7 +44,7 @@ def _write_dict(value: dict[str, Value], out: list[bytes]) -> None:
     for key, item in value.items():
         if not isinstance(key, str):
             raise TypeError(f"bencode keys are text, not {type(key).__name__}")
-        out.append(_text(key))
+        _write(key, out)
         _write(item, out)
     out.append(b"e")
 
