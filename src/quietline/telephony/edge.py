@@ -60,7 +60,8 @@ def edge_command(config: Config) -> list[str]:
     "-x fm": its plain allocator; the default one, made for debugging, took a seventh of the edge's CPU.
     """
     folder = str(edge_folder(config))
-    return [KAMAILIO, "-f", f"{folder}/kamailio.cfg", "-Y", folder, "-DD", "-E", "-m", str(SHARED_MEMORY_MB), "-x", "fm"]
+    memory = ["-m", str(SHARED_MEMORY_MB), "-x", "fm"]
+    return [KAMAILIO, "-f", f"{folder}/kamailio.cfg", "-Y", folder, "-DD", "-E", *memory]
 
 
 def render_edge(config: Config, leg_key: bytes, *, debug: int = -2) -> dict[str, str]:
