@@ -185,10 +185,10 @@ class Shop:
         view = await agent.reaches("on_call", **({"vault": "ok"} | wanted))
         return str(view["call"])
 
-    async def taken(self, agent: Agent) -> FarLeg:
+    async def taken(self, agent: Agent, within: float = 10.0) -> FarLeg:
         """The agent's phone rings and answers. Says what the floor looks like when it does not."""
         try:
-            return await agent.phone.takes_call()
+            return await agent.phone.takes_call(within)
         except QuietlineError as error:
             state = (await agent.view()).get("state")
             raise AssertionError(f"{error}; {agent.login} is {state}, floor {await self.floor()}") from None

@@ -86,7 +86,7 @@ async def _is_greeted(caller: SimulatedCaller) -> None:
 
 
 async def _is_served(shop: Shop, agent: Agent) -> None:
-    await agent.phone.takes_call(30.0)
+    await shop.taken(agent, 40.0)
     await agent.reaches("on_call", vault="ok")
 
 
