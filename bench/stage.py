@@ -82,7 +82,7 @@ class Stage(Site):
         if not self.phones:
             await vault.init(Sealed(self.passphrase))
             await vault.import_customers([each.as_import() for each in self.chain.customers])
-        while (await vault.status())["locked"]:
+        while (await vault.status())["locked"]:  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(0.1)
         for first in range(len(self.phones), agents, 16):
             numbers = range(first, min(first + 16, agents))
