@@ -100,8 +100,8 @@ class Floor:
         return self._phones.get(agent, AgentPhone.BROWSER)
 
     def wish(self, agent: str, state: AgentState, phone: AgentPhone = AgentPhone.BROWSER) -> None:
-        """What the agent asks for: ready, away or offline, and on which kind of phone. Kept for one who is not on the staff
-        list yet: just hired, or the vault was away when the controller started."""
+        """What the agent asks for: ready, away or offline, and on which kind of phone. Kept for one who is not on the
+        staff list yet: just hired, or the vault was away when the controller started."""
         self._phones[agent] = phone
         if self._matcher.agent(agent) is None:
             self._early[agent] = state

@@ -163,8 +163,8 @@ class RtpengineMedia:
             return self._write(self._tag, None, offer)
 
     async def _drop_attempt(self) -> None:
-        """Delete the tag of the attempt before. rtpengine would delete the caller with the last tag beside it, hence the
-        inside end again; and it stops what plays on every leg beside it, hence the music again."""
+        """Delete the tag of the attempt before. rtpengine would delete the caller with the last tag beside it, hence
+        the inside end again; and it stops what plays on every leg beside it, hence the music again."""
         state = self._state
         if not state.attempt:
             return
