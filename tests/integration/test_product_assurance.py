@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -110,6 +111,7 @@ async def _keys(mia: Agent, call: str) -> None:
     status, body = await mia.desk.post(f"/api/calls/{call}/verify")
     assert status == 200, body
     await mia.reaches("on_call", verifying="sent")
+    await asyncio.sleep(0.5)  # the prompt begins; a text message takes longer than that
 
 
 async def test_three_wrong_codes_end_it_and_a_new_one_may_be_sent(shop: Shop, mia: Agent) -> None:
