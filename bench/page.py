@@ -11,9 +11,9 @@ OUT = Path(__file__).with_name("out")
 NAMES = ("calls", "vault", "ledger", "policy", "relay", "sip_core", "match")
 HEAD = """# Figures
 
-One run of `make bench` (or `python -m bench NAME`, as root) on {day}, on a machine with 2 cores that also ran the load
-generators and, at times, other people's tests: `load` is the machine's load average where the row was taken. CPU is
-that of the product's own processes. What the figures mean, and what they do not, is in
+From runs of `python -m bench NAME` (as root; `make bench` runs all) on {day}, on a machine with 2 cores that also
+ran the load generators and, at times, other people's tests: `load` is the machine's load average where the row was
+taken. CPU is that of the product's own processes. What the figures mean, and what they do not, is in
 [decision 8](../decisions/0008-figures.md). This page is made by `python bench/page.py`.
 """
 TARGETS = {
