@@ -12,7 +12,7 @@ NAMES = ("calls", "vault", "ledger", "policy", "relay", "sip_core", "match")
 HEAD = """# Figures
 
 From runs of `python -m bench NAME` (as root; `make bench` runs all) on {day}, on a machine with 2 cores that also
-ran the load generators and, at times, other people's tests: `load` is the machine's load average where the row was
+ran the load generators and, at times, the test suite: `load` is the machine's load average where the row was
 taken. CPU is that of the product's own processes. What the figures mean, and what they do not, is in
 [decision 8](../decisions/0008-figures.md). This page is made by `python bench/page.py`.
 """

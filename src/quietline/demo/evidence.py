@@ -21,6 +21,7 @@ from quietline.demo.tell import Teller
 from quietline.ledger.log import open_log
 from quietline.sealed import Ticket
 from quietline.testing.canaries import Finding, scan, scan_bytes, scan_text
+from quietline.testing.remote_desk import RemoteDesk
 from quietline.vault import kms_file
 from quietline.vault.blind_index import PHONE, BlindIndex
 from quietline.vault.bodies import Bodies
@@ -35,6 +36,7 @@ async def look_around(scene: Scene, teller: Teller, memory: Memory, shots: Path)
     teller.chapter("What was left behind")
     await _wires(scene, teller)
     await asyncio.to_thread(_traces, scene, teller, memory)
+    await _metrics(scene, teller)
     ledger = await _ledger(scene, teller)
     await scene.site.stop()
     await asyncio.to_thread(_disk, scene, teller, ledger)
@@ -52,7 +54,7 @@ async def _wires(scene: Scene, teller: Teller) -> None:
 
 
 def _traces(scene: Scene, teller: Teller, memory: Memory) -> None:
-    """Logs, databases, process arguments and environments, metrics, SIP toward the agent, the browser's profile."""
+    """Logs, databases, process arguments and environments, SIP toward the agent, the browser's profile."""
     paths = scene.site.config.paths
     shown = scene.canaries
     _nowhere(teller, "in logs of ours, the edge's and the relay's", scan([paths.log], shown), _size(paths.log))
@@ -67,6 +69,15 @@ def _traces(scene: Scene, teller: Teller, memory: Memory) -> None:
     )
     profile = scan([scene.folder / "agent" / "profile"], shown)
     _nowhere(teller, "in the browser's profile on disk", profile, _size(scene.folder / "agent" / "profile"))
+
+
+async def _metrics(scene: Scene, teller: Teller) -> None:
+    """What a monitoring system would read, on loopback; an answer without our counters proves nothing."""
+    async with RemoteDesk(scene.site.url, scene.site.ca) as desk:
+        status, text = await desk.get("/metrics")
+    found = scan_text(text, scene.canaries, "metrics")
+    read = status == 200 and "quietline_web_requests_total{" in text
+    teller.check("no planted value in the metrics", read and not found, f"{status}, {len(text.splitlines())} lines")
 
 
 def _nowhere(teller: Teller, where: str, findings: list[Finding], looked_at: str) -> None:

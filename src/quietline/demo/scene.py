@@ -77,10 +77,11 @@ def lapsed_agent(scene: Scene) -> RemoteDesk:
 
 
 def _site(folder: Path, lab: NetworkLab) -> Site:
-    """Listening toward both namespaces, and nowhere else."""
+    """Listening toward both namespaces; the desk on loopback too, where its metrics are read."""
     both = (lab.caller.gateway, lab.agent.gateway)
     site = Site(sample_config(folder, both))
-    return site.with_settings(relay={"interfaces": (f"trunk/{both[0]}", f"agents/{both[1]}")})
+    sides = (f"trunk/{both[0]}", f"agents/{both[1]}")
+    return site.with_settings(relay={"interfaces": sides}, web={"addresses": (*both, "127.0.0.1")})
 
 
 def _person(customer: Customer) -> Person:
