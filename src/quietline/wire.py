@@ -19,6 +19,8 @@ from typing import Any
 from quietline import errors
 
 MAX_FRAME = 4 * 1024 * 1024  # bytes; the largest is a ledger export page
+BACKLOG = 1_024  # connections that may wait to be accepted
+FULL_QUEUE_RETRY = 0.01  # seconds
 
 Frame = dict[str, Any]
 
@@ -115,7 +117,7 @@ class WireServer:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             self._path.unlink()
-        self._server = await asyncio.start_unix_server(self._serve, str(self._path))
+        self._server = await asyncio.start_unix_server(self._serve, str(self._path), backlog=BACKLOG)
         self._path.chmod(mode)
 
     async def stop(self) -> None:
@@ -176,6 +178,16 @@ async def _send(writer: asyncio.StreamWriter, frame: Frame) -> None:
     if not writer.is_closing():
         writer.write(encode(frame))
         await writer.drain()
+
+
+async def _connect(line: socket.socket, path: Path) -> None:
+    """Connect, waiting while the queue of unaccepted connections is full: unix(7) says EAGAIN then, which asyncio takes
+    for "under way" (EINPROGRESS) and hands out a socket that is not connected."""
+    while True:
+        try:
+            return line.connect(str(path))
+        except BlockingIOError:
+            await asyncio.sleep(FULL_QUEUE_RETRY)
 
 
 class WireClient:
@@ -243,10 +255,17 @@ class WireClient:
             return self._writer
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            return await asyncio.open_unix_connection(str(self._path))
-        except OSError as error:
-            raise self._unavailable(f"{self._path.name}: cannot connect ({error.strerror})") from None
+            async with asyncio.timeout(self._timeout):
+                await _connect(line, self._path)
+            return await asyncio.open_unix_connection(sock=line)
+        except OSError as error:  # TimeoutError is one
+            line.close()
+            raise self._unavailable(f"{self._path.name}: cannot connect ({error.strerror or 'no answer'})") from None
+        except asyncio.CancelledError:
+            line.close()
+            raise
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -254,7 +273,7 @@ class WireClient:
                 waiting = self._waiting.get(frame.get("id", 0))
                 if waiting and not waiting.done():
                     waiting.set_result(frame)
-        except (ConnectionError, errors.ProtocolError):
+        except (OSError, errors.ProtocolError):
             pass  # the waiters below are told
         finally:
             writer.close()

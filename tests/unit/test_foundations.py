@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import pickle
+import socket
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -139,6 +140,29 @@ class TestWire:
     async def test_nobody_there_is_unavailable(self, tmp_path: Path) -> None:
         with pytest.raises(errors.Unavailable, match="cannot connect"):
             await WireClient(tmp_path / "none.sock").call("say")
+
+    async def test_a_full_queue_of_connections_is_waited_for(self, tmp_path: Path) -> None:
+        """connect(2) on a Unix socket answers EAGAIN then, and must not be taken for connected."""
+        with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+            busy.bind(str(tmp_path / "busy.sock"))
+            busy.listen(0)
+            first.connect(str(tmp_path / "busy.sock"))
+            asking = asyncio.create_task(WireClient(tmp_path / "busy.sock", timeout=0.3).call("say"))
+            await asyncio.sleep(0.05)
+            busy.accept()[0].close()
+            answering = (await asyncio.get_running_loop().run_in_executor(None, busy.accept))[0]
+            assert b'"op":"say"' in answering.recv(100)
+            with pytest.raises(errors.Unavailable, match="no answer to say"):
+                await asking
+            answering.close()
+
+    async def test_a_queue_that_stays_full_is_unavailable(self, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+            busy.bind(str(tmp_path / "busy.sock"))
+            busy.listen(0)
+            first.connect(str(tmp_path / "busy.sock"))
+            with pytest.raises(errors.Unavailable, match="cannot connect"):
+                await WireClient(tmp_path / "busy.sock", timeout=0.05).call("say")
 
     @pytest.mark.parametrize(
         "junk", [b"\xff\xff\xff\xff", struct.pack("!I", 3) + b"abc", struct.pack("!I", 2) + b"[]", b"\0"]
