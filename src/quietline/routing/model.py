@@ -1,6 +1,6 @@
 """What routing works with: skills, queues, agents, waiting calls, decisions. Plain frozen values; tokens only.
 
-Times are seconds on one clock that never goes back (`now`), except `wall`, UTC seconds, for what expires by the calendar.
+Times are seconds on one clock that never goes back (`now`); `wall` is UTC seconds, for what expires by the calendar.
 """
 
 from __future__ import annotations
