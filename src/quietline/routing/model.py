@@ -81,12 +81,16 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A call in a queue. `since` is its place: kept through offers that fail, transfers back and callbacks."""
+    """A call in a queue. `since` is its place: kept through offers that fail, transfers back and callbacks.
+
+    Entering the same call again replaces its needs and stores (overflow widens them) and keeps the place.
+    """
 
     call: str
     queue: str
     since: float
     needs: tuple[Need, ...] = ()  # its own, on top of the queue's step: a language, VIP
+    stores: frozenset[str] = frozenset()  # whose agents may take it, by store routing and overflow; empty: any store's
     head_start: float = 0.0  # its own, seconds, on top of the queue's
     last_agent: str = ""  # for the sticky strategy
     only_agent: str = ""  # a transfer to one person
