@@ -60,6 +60,7 @@ class QueueRule:
     wrap_up: float = 30.0
     longest_call: float = 14_400.0
     longest_wait: float = 900.0  # then the dignified exit
+    longest_callback: float = 28_800.0  # the same for a caller who hung up and is to be called back
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Agent:
     call: str = ""
     deadline: float = 0.0
     retiring: str = ""  # state wished for once the call is over: "away" or "offline"
+    missed: int = 0  # offers that rang out since they signed in
+    occupancy: float = 0.0  # 0..1 at `since`: the share of recent time on calls and in wrap-up (strategies.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +128,11 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A conversation has reached its longest time: end it."""
+    """A conversation has to end: it has reached its longest time, or its agent is no longer in service."""
 
     call: str
     agent: str
+    reason: str = "longest_call"  # | "agent_dismissed"
 
 
 @dataclass(frozen=True, slots=True)
