@@ -89,7 +89,8 @@ def performance(load: Load, agents: int, within: float = 20.0) -> Performance:
     if agents == 0:
         lost = 0.0 if load.patience == inf else 1.0
         return Performance(0, 1.0, 0.0, load.patience, inf, lost, 1.0)
-    return _performance(load, agents, within, erlang_b(agents - 1, load.erlangs))
+    blocked = erlang_b(agents - 1, load.erlangs)
+    return (_erlang_c if load.patience == inf else _erlang_a)(load, agents, within, blocked)
 
 
 def agents_needed(load: Load, target: Target | None = None) -> Performance:
@@ -101,33 +102,15 @@ def agents_needed(load: Load, target: Target | None = None) -> Performance:
     _check(load, 0, target.within)
     if not (0 <= target.share < 1 and 0 < target.occupancy <= 1 and 0 <= target.abandoned <= 1):
         raise ValueError("a target is a share below 1, an occupancy above 0 and an abandonment of 0 to 1")
-    if load.rate == 0:
-        return performance(load, 0, target.within)
-    blocked = 1.0  # Erlang B of one agent fewer, carried along: the search costs one pass
-    for agents in range(1, MOST_AGENTS + 1):
-        if _possible(load, agents, target):
-            made = _performance(load, agents, target.within, blocked)
-            if made.meets(target):
-                return made
-        blocked = load.erlangs * blocked / (agents + load.erlangs * blocked)
-    raise ValueError(f"more than {MOST_AGENTS} agents would be needed: look at calls and handle time")
-
-
-def _possible(load: Load, agents: int, target: Target) -> bool:
-    """Quick refusals before any integral: an occupancy that Erlang C cannot have, or far too few for the load.
-
-    No more than agents / erlangs of all calls can be answered at all, so no more in time.
-    """
-    if load.patience == inf:
-        return agents > load.erlangs and load.erlangs / agents <= target.occupancy
-    return agents / load.erlangs >= target.share
-
-
-def _performance(load: Load, agents: int, within: float, blocked: float) -> Performance:
-    """`blocked` is Erlang B of one agent fewer."""
-    if load.patience == inf:
-        return _erlang_c(load, agents, within, blocked)
-    return _erlang_a(load, agents, within, blocked)
+    fewest, enough = -1, performance(load, min(MOST_AGENTS, int(load.erlangs) + 1), target.within)
+    while not enough.meets(target):  # every part of a target gets better with one more agent, so bisection finds it
+        if enough.agents == MOST_AGENTS:
+            raise ValueError(f"more than {MOST_AGENTS} agents would be needed: look at calls and handle time")
+        fewest, enough = enough.agents, performance(load, min(MOST_AGENTS, 2 * enough.agents), target.within)
+    while enough.agents - fewest > 1:
+        middle = performance(load, (fewest + enough.agents) // 2, target.within)
+        fewest, enough = (fewest, middle) if middle.meets(target) else (middle.agents, enough)
+    return enough
 
 
 def _from_b(blocked: float, agents: int, erlangs: float) -> float:
@@ -137,6 +120,7 @@ def _from_b(blocked: float, agents: int, erlangs: float) -> float:
 
 
 def _erlang_c(load: Load, agents: int, within: float, blocked: float) -> Performance:
+    """`blocked`, here and below, is Erlang B of one agent fewer."""
     erlangs = load.erlangs
     if agents <= erlangs:
         return Performance(agents, 1.0, 0.0, inf, inf, 0.0, 1.0)
