@@ -28,6 +28,7 @@ from quietline.config import Config
 from quietline.config_file import dump, load
 from quietline.installation import BootKeys, parts, prepare
 from quietline.ledger.ports import BodySealer, Entry, Receipt
+from quietline.skills import parse_skills
 from quietline.supervisor import Part, Supervisor
 from quietline.telephony import sdp
 from quietline.telephony.media_state import PHONES, TRANSPORTS
@@ -77,7 +78,7 @@ def run_vault(config: str, without: str) -> int:
 def run_controller(config: str, staff: str, without: str) -> int:
     if "vault" in without:
         members = [
-            StaffMember(each["agent"], tuple(each["skills"]), each["certificates"], each["store"])
+            StaffMember(each["agent"], parse_skills(each["skills"]), each["certificates"], each["store"])
             for each in json.loads(Path(staff).read_text())
         ]
         setattr(wiring, "CallVaultClient", lambda _: NoVault(members))  # noqa: B010

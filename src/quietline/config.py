@@ -124,6 +124,8 @@ class Vault:
     argon2_memory_kib: int = 65_536  # argon2id (RFC 9106), for passphrase and passwords
     argon2_passes: int = 3  # the same
     leg_ticket_seconds: float = 14_400.0  # how long the edge's word for a leg is believed
+    callback_seconds: float = 14_400.0  # how long a number is kept for a promised callback
+    callback_tries: int = 3  # how often it is dialled
     code_gateway: str = ""  # URL of the gateway that carries one-time codes to phones; empty: step-up unavailable
 
 

@@ -7,7 +7,9 @@ neither invent a call nor ask about a number that did not call. The header trave
     v1;kind=caller;at=1732440000;trunk=carrier-a;grade=tls-srtp;caller=%2B442079460001;privacy=0;dialled=...;
        ci=...;ft=...;mac=<64 hex>                      (one line, no spaces)
     v1;kind=agent;at=1732440009;agent=ag_7f3a;ci=...;ft=...;tt=...;mac=<64 hex>
+    v1;kind=called;at=1732440031;trunk=carrier-a;grade=tls-srtp;caller=%2B442079460001;ci=...;ft=...;tt=...;mac=<64 hex>
 
+"called" is a leg that the edge dialled out by a trunk and that was answered; its `caller` is the number it dialled.
 Values are percent-encoded; `mac` covers every byte before `;mac=`. `ci`, `ft`, `tt` are the Call-ID and tags of the
 dialog as the edge's dialog module knows it, so that the vault can ask `dlg.is_alive`.
 """
@@ -23,6 +25,7 @@ from quietline.errors import ProtocolError
 from quietline.sealed import Sealed
 
 HEADER = "x-ql-leg"
+KINDS = ("caller", "agent", "called")
 MAX_LENGTH = 2_048  # bytes; the edge writes well under 1 KB
 
 
@@ -31,11 +34,11 @@ class LegTicket:
     """One leg, as the edge vouched for it. `raw` is what the vault verifies; it holds the caller's number: dots."""
 
     id: str
-    kind: str  # "caller" | "agent"
+    kind: str  # "caller" | "agent" | "called"
     at: int  # UTC seconds, the edge's clock
     trunk: str  # name of the trunk, "" when the source is no named trunk
     grade: str  # "tls-srtp" | "cleartext"
-    caller: Sealed[str]  # the number as claimed on the wire, "" when withheld or unusable
+    caller: Sealed[str]  # the number as claimed on the wire (kind "called": as dialled), "" when withheld or unusable
     private: bool  # Privacy: id (RFC 3323) or an anonymous identity
     dialled: str  # the store's number as dialled; not personal data
     agent: str  # the agent's token, for kind "agent"
@@ -51,7 +54,7 @@ def parse_leg(header: str) -> LegTicket:
         raise ProtocolError("leg ticket: longer than 2,048 characters")
     version, _, rest = header.partition(";")
     fields = dict(part.split("=", 1) for part in rest.split(";") if "=" in part)
-    if version != "v1" or len(fields.get("mac", "")) != 64 or fields.get("kind") not in ("caller", "agent"):
+    if version != "v1" or len(fields.get("mac", "")) != 64 or fields.get("kind") not in KINDS:
         raise ProtocolError("leg ticket: not a v1 ticket with kind and mac")
     plain = {key: unquote(value) for key, value in fields.items()}
     try:

@@ -30,6 +30,9 @@ class Why(StrEnum):
     CODE_EXPIRED = "code-expired"
     CODE_USED_UP = "code-used-up"
     CODE_SENDS_USED_UP = "code-sends-used-up"
+    CALLBACK_NO_NUMBER = "callback-no-number"
+    CALLBACK_UNKNOWN = "callback-unknown"
+    CALLBACK_USED_UP = "callback-used-up"
     SIGN_IN_REFUSED = "sign-in-refused"
     SIGN_IN_BUSY = "sign-in-busy"
     SIGNED_OUT = "signed-out"
@@ -53,6 +56,9 @@ ADVICE: Final[dict[Why, str]] = {
     Why.CODE_EXPIRED: "The code has expired. Send a new one.",
     Why.CODE_USED_UP: "The code has no tries left. Send a new one.",
     Why.CODE_SENDS_USED_UP: "No more codes can be sent on this call.",
+    Why.CALLBACK_NO_NUMBER: "There is no number to ring back: it is withheld, or came by no named trunk.",
+    Why.CALLBACK_UNKNOWN: "No callback is kept under this token: it was answered, dropped or has expired.",
+    Why.CALLBACK_USED_UP: "The number has been dialled as often as one callback allows.",
     Why.SIGN_IN_REFUSED: "The login or the password is wrong, or there were too many tries. Wait, then try again.",
     Why.SIGN_IN_BUSY: "Many people are signing in. Try again in a few seconds.",
     Why.SIGNED_OUT: "You are signed out. Sign in again.",

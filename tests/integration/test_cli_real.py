@@ -84,14 +84,22 @@ def test_from_an_empty_folder_to_a_restart(quietline: Command, config: Config) -
 
     # people
     mia = quietline(
-        "staff", "add", "mia", "hub", "--skill", "orders", stdin="Mia Thornfold\na long password\n"
+        "staff",
+        "add",
+        "mia",
+        "hub",
+        "--skill",
+        "orders:4",
+        "--skill",
+        "lang:fr",
+        stdin="Mia Thornfold\na long password\n",
     ).stdout.strip()
     assert quietline("staff", "find", "mia").stdout.strip() == mia
     assert "invoice: until" in quietline("staff", "certify", "mia", "invoice", 365).stdout
     assert "one of" in quietline("staff", "certify", "mia", "no-such-class", 365, code=2).stderr
     (row,) = json.loads(quietline("staff", "list", "--json").stdout)
     assert row["agent"] == mia
-    assert row["skills"] == ["orders"]
+    assert row["skills"] == {"orders": 4, "lang:fr": 3}
     assert set(row["certificates"]) == {"invoice"}
     assert mia in quietline("staff", "list").stdout
     assert "Mia" not in quietline("staff", "list").stdout

@@ -185,12 +185,12 @@ async def test_a_login_is_taken_once(house: VaultHouse, ledger: MemoryLedger) ->
 
 
 async def test_staff_are_found_by_login_and_listed_without_names(house: VaultHouse) -> None:
-    agent = await house.agent("eva", certificates=("invoice",), skills=["orders"])
+    agent = await house.agent("eva", certificates=("invoice",), skills=["orders:4", "lang:fr"])
     assert (await house.admin.call("staff_find", login="Eva"))["agent"] == agent
     with pytest.raises(ConfigError, match="nobody has this login"):
         await house.admin.call("staff_find", login="max")
     (person,) = (await house.admin.call("staff_list"))["staff"]
-    assert (person["agent"], person["skills"], person["in_service"]) == (agent, ["orders"], True)
+    assert (person["agent"], person["skills"], person["in_service"]) == (agent, {"lang:fr": 3, "orders": 4}, True)
     assert set(person["certificates"]) == {"invoice"}
     assert (person["signed_in"], person["phone"]) == (False, "")
     assert "Eva" not in str(person)

@@ -48,14 +48,14 @@ def identity(store: MemoryStaff) -> Identity:
 
 
 def newcomer(login: str = "nora.quill@example.test", **values: object) -> NewStaff:
-    made = NewStaff(Sealed(login), Sealed("Nora Quill"), "$argon2id$hash", Role.AGENT, "store-1", ("orders",))
+    made = NewStaff(Sealed(login), Sealed("Nora Quill"), "$argon2id$hash", Role.AGENT, "store-1", {"orders": 4})
     return replace(made, **values)  # type: ignore[arg-type]
 
 
 def test_an_account_is_made_and_read(identity: Identity) -> None:
     agent = identity.add(newcomer(starts=NOW, ends=NOW + 10), "leaf-1", TICKET)
     assert agent.startswith("ag_")
-    assert identity.member(agent) == Member(agent, Role.AGENT, "store-1", ("orders",), NOW, NOW + 10, {})
+    assert identity.member(agent) == Member(agent, Role.AGENT, "store-1", {"orders": 4}, NOW, NOW + 10, {})
     assert identity.display_name(agent).open(TICKET) == "Nora Quill"
 
 
@@ -212,3 +212,13 @@ def test_tokens_are_random() -> None:
     made = {new_agent_token() for _ in range(50)}
     assert len(made) == 50
     assert {len(token) for token in made} == {19}
+
+
+def test_a_row_from_before_levels_still_counts(identity: Identity, store: MemoryStaff) -> None:
+    agent = identity.add(newcomer(), "leaf", TICKET)
+    row = store.by_agent(agent)
+    assert row
+    assert row.skills == ("orders:4",)
+    older = replace(row, skills=("orders", "lang:fr"), version=row.version + 1)
+    store.put_staff(Voucher(b"k" * 32).staff(older))
+    assert identity.member(agent).skills == {"orders": 3, "lang:fr": 3}

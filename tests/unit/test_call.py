@@ -54,7 +54,7 @@ class Stage:
         self.floor = Floor(Limits(ring=0.2, wrap_up=5.0, wait=0.5), self.clock)
         self.telephony, self.vault, self.notes, self.media = FakeTelephony(), FakeVault(), Notes(), FakeMedia()
         self.telephony.answers = [ANSWERS]
-        skills, certificates = ("orders", "returns"), {"invoice": self.clock.wall() + 1000}
+        skills, certificates = {"orders": 3, "returns": 3}, {"invoice": self.clock.wall() + 1000}
         self.floor.staff([StaffMember(agent, skills, certificates, "hub") for agent in ("mia", "noor")])
         self.leg = FakeLeg(ticket())
         self.tasks: list[asyncio.Task[None]] = []

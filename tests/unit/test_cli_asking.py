@@ -27,7 +27,13 @@ OPEN = {"locked": False, "initialised": True, "customers": 3, "ledger": "ok", "d
 def person(**changes: Any) -> dict[str, Any]:
     """One row as the vault tells it."""
     until = {"invoice": NOW + 30 * DAY, "contact": NOW + 30 * DAY}
-    plain = {"agent": TOKEN, "role": "agent", "store": "north", "skills": ["orders", "returns"], "in_service": True}
+    plain = {
+        "agent": TOKEN,
+        "role": "agent",
+        "store": "north",
+        "skills": {"orders": 4, "returns": 3},
+        "in_service": True,
+    }
     return {**plain, "certificates": until, "signed_in": False, "phone": "", **changes}
 
 
@@ -110,7 +116,7 @@ def test_a_locked_vault_says_how_to_open_it(cli: Cli, house: Path, vault: Any) -
 
 @pytest.mark.parametrize("columns", [72, 80, 120])
 def test_the_list_fits_a_terminal(cli: Cli, house: Path, staffed: Any, columns: int) -> None:
-    staffed.answers["staff_list"] = {"staff": [person(skills=["orders", "returns", "advice"], signed_in=True)]}
+    staffed.answers["staff_list"] = {"staff": [person(skills={"orders": 4, "returns": 3, "advice": 1}, signed_in=True)]}
     out = cli("staff", "list", "-c", house, columns=columns).out
     assert TOKEN in out, "a token that is cut cannot be used"
     assert max(map(len, out.splitlines())) <= columns
@@ -119,6 +125,10 @@ def test_the_list_fits_a_terminal(cli: Cli, house: Path, staffed: Any, columns: 
 
 def test_certificates_stand_in_the_list(cli: Cli, house: Path, staffed: Any) -> None:
     assert "contact, invoice until" in cli("staff", "list", "-c", house).out
+
+
+def test_levels_stand_in_the_list(cli: Cli, house: Path, staffed: Any) -> None:
+    assert "orders:4 returns:3" in " ".join(cli("staff", "list", "-c", house, columns=120).out.split())
 
 
 def test_the_list_as_json_is_what_the_vault_said(cli: Cli, house: Path, staffed: Any) -> None:

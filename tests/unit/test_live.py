@@ -38,7 +38,7 @@ KEY = b"j" * 32
 
 
 def member(agent: str, lapses: float = 1e12) -> StaffMember:
-    return StaffMember(agent, ("orders",), {"invoice": lapses}, "hub")
+    return StaffMember(agent, {"orders": 3}, {"invoice": lapses}, "hub")
 
 
 def waiting(call: str) -> Waiting:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from quietline.config import Store
 from quietline.errors import ConfigError, TamperError
 from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
+from quietline.skills import read_skills, write_skills
 from quietline.vault.schema import DataClass
 
 
@@ -36,26 +37,32 @@ class StaffSealer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewStaff:
-    """An account to make. `password`: a PHC string of `Passwords.hash`. Times: UTC seconds, `ends` 0 for open-ended."""
+    """An account to make. `password`: a PHC string of `Passwords.hash`. Times: UTC seconds, `ends` 0 for open-ended.
+
+    `skills`: skill -> proficiency, 1 to 5 (skills.py).
+    """
 
     login: Sealed[str]
     name: Sealed[str]
     password: str = field(repr=False)
     role: Role
     store: str
-    skills: tuple[str, ...] = ()
+    skills: Mapping[str, int] = field(default_factory=dict)
     starts: float = 0.0
     ends: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A vouched-for account, without secrets. `certificates`: data class -> expiry; only vouched-for ones."""
+    """A vouched-for account, without secrets. `skills`: skill -> proficiency, 1 to 5.
+
+    `certificates`: data class -> expiry; only vouched-for ones.
+    """
 
     agent: str
     role: Role
     store: str
-    skills: tuple[str, ...]
+    skills: dict[str, int]
     starts: float
     ends: float
     certificates: dict[str, float]
@@ -107,7 +114,7 @@ class Identity:
             name=self._sealer.seal_name(token, new.name),
             role=new.role.value,
             store=new.store,
-            skills=new.skills,
+            skills=tuple(write_skills(new.skills)),
             starts=new.starts,
             ends=new.ends,
             password=new.password,
@@ -209,7 +216,7 @@ def _member(row: StaffRow, held: Iterable[CertificateRow]) -> Member:
     except ValueError:
         raise TamperError(f"staff {row.agent}: a role nobody knows; set it anew") from None
     certificates = {each.data_class: each.expires for each in held}
-    return Member(row.agent, role, row.store, row.skills, row.starts, row.ends, certificates)
+    return Member(row.agent, role, row.store, read_skills(row.skills), row.starts, row.ends, certificates)
 
 
 def _check_times(starts: float, ends: float) -> None:

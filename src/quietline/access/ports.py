@@ -17,6 +17,7 @@ from typing import Any, Protocol
 class StaffRow:
     """One account. `login`: keyed token; `name`: sealed bytes; times: UTC seconds, `ends` 0 for open-ended.
 
+    `skills`: as `skills.write_skills` writes them, "orders:4"; rows from before levels have "orders", which means 3.
     `leaf`: the ledger entry that set this row; `version`: grows with each change; `voucher`: MAC over all of it.
     """
 

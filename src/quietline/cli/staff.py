@@ -14,6 +14,7 @@ from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, show
 from quietline.cli.vault import ask, ask_secret
 from quietline.errors import ConfigError
 from quietline.sealed import SIGNALLING, Ticket
+from quietline.skills import write_skills
 from quietline.vault.client import AdminVaultClient
 from quietline.vault.schema import DataClass
 
@@ -27,7 +28,12 @@ Agent = Annotated[str, typer.Argument(help="The agent's token, as `staff list` s
 Login = Annotated[str, typer.Argument(help="What the agent signs in with.")]
 StoreId = Annotated[str, typer.Argument(help="The id of a store in the configuration.")]
 RoleName = Annotated[str, typer.Option(help="agent, or another role that policy knows.")]
-Skills = Annotated[list[str] | None, typer.Option(help="May be given several times.")]
+Skills = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="With a level of 1 to 5, such as orders:4; without one it is 3. Repeatable."
+    ),
+]
 DataClassName = Annotated[str, typer.Argument(help="contact, delivery, invoice or service.")]
 Days = Annotated[int, typer.Argument(min=0, help="How long it lasts; 0 takes it away.")]
 
@@ -118,7 +124,7 @@ def row(person: dict[str, Any], now: float) -> dict[str, str]:
         "agent": person["agent"],
         "role": person["role"],
         "store": person["store"],
-        "skills": " ".join(person["skills"]),
+        "skills": " ".join(write_skills(person["skills"])),
         "certificates": certificates(person["certificates"], now),
         "now": ", ".join(word for word, holds in states.items() if holds),
     }

@@ -15,7 +15,7 @@ from quietline.errors import Denied, QuietlineError
 from quietline.legs import LegTicket
 from quietline.sealed import Sealed
 from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind, Prompt
-from quietline.vault.ports import CallEvent, Match, StaffMember
+from quietline.vault.ports import Callback, CallEvent, Match, StaffMember
 
 _numbers = itertools.count(1)
 
@@ -207,11 +207,13 @@ class FakeRelay:
 
 @dataclass
 class FakeVault:
-    """The vault's answers. `fault` is raised by every operation while it is set; `codes` are the codes that pass."""
+    """The vault's answers, as `ports.CallVault` has them. `fault` is raised by each while it is set; `code` passes."""
 
     staff_members: list[StaffMember] = field(default_factory=list)
     assurance: int = 1
     code: str = "424242"
+    number: str = "+442079460123"  # the one to ring back
+    callback_expires: float = 1e10
     fault: QuietlineError | None = None
     asked: list[str] = field(default_factory=list)
     events: list[CallEvent] = field(default_factory=list)
@@ -220,6 +222,10 @@ class FakeVault:
         self.asked.append(operation)
         if self.fault:
             raise self.fault
+
+    async def arrive_and_match(self, leg: Sealed[str]) -> Match:
+        self._ask("arrive_and_match")
+        return Match("leg", "cu_token", self.assurance)
 
     async def arrive(self, leg: Sealed[str]) -> None:
         self._ask("arrive")
@@ -244,6 +250,21 @@ class FakeVault:
 
     async def hang_up(self, leg: str) -> None:
         self._ask("hang_up")
+
+    async def keep_callback(self, leg: Sealed[str]) -> Callback:
+        self._ask("keep_callback")
+        return Callback(f"cb_{next(_numbers)}", self.callback_expires)
+
+    async def dial_callback(self, callback: str, agent_leg: Sealed[str]) -> Sealed[str]:
+        self._ask("dial_callback")
+        return Sealed(self.number)
+
+    async def answer_callback(self, callback: str, leg: Sealed[str]) -> Match:
+        self._ask("answer_callback")
+        return Match("leg", "cu_token", self.assurance)
+
+    async def drop_callback(self, callback: str, why: str = "withdrawn") -> None:
+        self._ask("drop_callback")
 
     async def staff(self) -> list[StaffMember]:
         self._ask("staff")

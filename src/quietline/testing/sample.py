@@ -70,7 +70,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """One person. `certificates` maps a data class to days until expiry; a negative number has lapsed."""
+    """One person. `skills`: with levels, as `quietline.skills` reads them.
+
+    `certificates` maps a data class to days until expiry; a negative number has lapsed.
+    """
 
     login: str
     name: str
@@ -79,6 +82,10 @@ class Staff:
     skills: tuple[str, ...]
     certificates: dict[str, float]
     languages: tuple[str, ...] = ("en",)
+
+    def as_skills(self) -> list[str]:
+        """Skills and languages, as `staff add` takes them: "orders:4", "lang:fr"."""
+        return [*self.skills, *(f"lang:{language}" for language in self.languages)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +104,12 @@ _CURRENT = {"contact": 300.0, "delivery": 300.0, "invoice": 300.0, "service": 30
 _LAPSED = dict.fromkeys(_CURRENT, -3.0)
 
 STAFF = (
-    Staff("mia", "Mia Thornfold", "agent", HUB, ("orders", "returns", "advice"), _CURRENT, ("en", "fr")),
-    Staff("noor", "Noor Ashgrove", "agent", HUB, ("orders", "returns"), _CURRENT, ("en", "ar")),
-    Staff("tomos", "Tomos Pellbrook", "agent", "north", ("orders", "advice"), _CURRENT, ("en", "cy")),
-    Staff("wren", "Wren Castlemoor", "agent", "harbour", ("orders",), {"invoice": 40.0, "contact": 40.0}),
-    Staff("ivo", "Ivo Larkmere", "agent", "mill", ("returns", "advice"), _CURRENT, ("en", "pl")),
-    Staff("bea", "Bea Sallowfield", "agent", HUB, ("orders", "returns"), _LAPSED),
+    Staff("mia", "Mia Thornfold", "agent", HUB, ("orders:5", "returns:3", "advice:4"), _CURRENT, ("en:5", "fr:4")),
+    Staff("noor", "Noor Ashgrove", "agent", HUB, ("orders:4", "returns:5"), _CURRENT, ("en:4", "ar:5")),
+    Staff("tomos", "Tomos Pellbrook", "agent", "north", ("orders:3", "advice:2"), _CURRENT, ("en:5", "cy:5")),
+    Staff("wren", "Wren Castlemoor", "agent", "harbour", ("orders:2",), {"invoice": 40.0, "contact": 40.0}),
+    Staff("ivo", "Ivo Larkmere", "agent", "mill", ("returns:4", "advice:5"), _CURRENT, ("en:4", "pl:5")),
+    Staff("bea", "Bea Sallowfield", "agent", HUB, ("orders:4", "returns:4"), _LAPSED),
 )
 
 

@@ -202,7 +202,7 @@ class Site:
             password=password,
             role=person.role,
             store=person.store,
-            skills=list(person.skills),
+            skills=person.as_skills(),
         )
         self.agents[person.login] = answer["agent"]
         for data_class, days in person.certificates.items():

@@ -22,6 +22,7 @@ from quietline.config import Config
 from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.skills import parse_skills
 from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
@@ -42,7 +43,7 @@ class NewAccount:
     password: Sealed[str]
     role: str = "agent"
     store: str = ""
-    skills: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()  # "orders:4", "orders" (skills.py)
     starts: float = 0.0
     ends: float = 0.0
 
@@ -74,8 +75,8 @@ class Admin:
     # -- staff
 
     async def staff_add(self, new: NewAccount) -> str:
-        """The new agent's token. Raises ConfigError for a taken login, an unknown role or store, a weak password."""
-        role = _role(new.role)
+        """The new agent's token. Raises ConfigError: taken login, unknown role or store, bad skill or password."""
+        role, skills = _role(new.role), parse_skills(new.skills)
         if new.store not in self._stores:
             raise ConfigError(f"staff: store: one of {', '.join(sorted(self._stores)) or 'none configured'}")
         if await self._by_login(new.login):
@@ -85,7 +86,7 @@ class Admin:
         receipt = await self._journal.receipt(
             Kind.STAFF_CHANGED, agent, agent=agent, change="added", role=role.value, store=new.store
         )
-        row = NewStaff(new.login, new.name, password, role, new.store, new.skills, new.starts, new.ends)
+        row = NewStaff(new.login, new.name, password, role, new.store, skills, new.starts, new.ends)
         return await asyncio.to_thread(self._identity.add, row, receipt.leaf, TICKET, agent)
 
     async def staff_find(self, login: Sealed[str]) -> str:
@@ -135,7 +136,7 @@ class Admin:
                 "agent": each.agent,
                 "role": each.role.value,
                 "store": each.store,
-                "skills": list(each.skills),
+                "skills": each.skills,
                 "in_service": each.in_service(now),
                 "certificates": each.certificates,
                 "signed_in": bool(self._sessions.of_agent(each.agent)),

@@ -22,10 +22,11 @@ from quietline.legs import LegTicket
 from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
+from quietline.vault.callbacks import Callbacks
 from quietline.vault.journal import Journal
 from quietline.vault.leg_book import KnownLeg, LegBook
 from quietline.vault.pace import paced
-from quietline.vault.ports import CallEvent, CodeChannel, Match
+from quietline.vault.ports import Callback, CallEvent, CodeChannel, Match
 from quietline.vault.records import Records
 
 log = structlog.get_logger()
@@ -40,7 +41,17 @@ MAX_EVENT_FIELDS = 16
 MAX_COUNT = 1e6  # a phone number does not pass for a count
 LIKE_A_NUMBER = 7  # digits in words without a letter; tokens have letters
 CONTROLLER_KINDS = frozenset(
-    {Kind.CALL_QUEUED, Kind.CALL_OFFERED, Kind.CALL_DECLINED, Kind.CALL_CONNECTED, Kind.CALL_ENDED, Kind.FAULT}
+    {
+        Kind.CALL_QUEUED,
+        Kind.CALL_OFFERED,
+        Kind.CALL_DECLINED,
+        Kind.CALL_CONNECTED,
+        Kind.CALL_TRANSFERRED,
+        Kind.CALL_OVERFLOWED,
+        Kind.CALL_CLOSED,
+        Kind.CALL_ENDED,
+        Kind.FAULT,
+    }
 )
 
 
@@ -57,20 +68,30 @@ class Calls:
         codes: Codes,
         index: BlindIndex,
         records: Records,
+        callbacks: Callbacks,
         channel: CodeChannel | None,
         background: asyncio.TaskGroup,
     ) -> None:
         self._clock, self._journal, self._legs, self._grants = clock, journal, legs, grants
         self._codes, self._index, self._records, self._channel = codes, index, records, channel
+        self.callbacks = callbacks
         self._background = background
         self._countries = {trunk.name: trunk.country for trunk in config.trunks}
         self._stores = {number: store for store in config.stores for number in store.numbers}
 
     # -- the caller
 
+    async def arrive_and_match(self, header: Sealed[str]) -> Match:
+        """Both, with the ticket checked once. Raises Denied("leg-unknown")."""
+        ticket = self._check(header, "caller")
+        self._arrive(ticket)
+        return await self._match(ticket)
+
     def arrive(self, header: Sealed[str]) -> None:
         """Queue CALL_ARRIVED. Raises Denied("leg-unknown")."""
-        ticket = self._check(header, "caller")
+        self._arrive(self._check(header, "caller"))
+
+    def _arrive(self, ticket: LegTicket) -> None:
         store = self._stores.get(ticket.dialled)
         self._journal.soon(
             Kind.CALL_ARRIVED,
@@ -83,17 +104,25 @@ class Calls:
 
     async def match(self, header: Sealed[str]) -> Match:
         """Who calls, in the same time whether known or not. Raises Denied("leg-unknown")."""
-        ticket = self._check(header, "caller")
+        return await self._match(self._check(header, "caller"))
+
+    async def _match(self, ticket: LegTicket) -> Match:
         async with paced(MATCH_SECONDS):
-            store = self._stores.get(ticket.dialled)
-            controller = store.controller if store else ""
-            customer, number = await self._find(controller, ticket)
-            level = score(evidence_of(ticket, bool(customer)))
-            leg = self._grants.leg_arrived(ticket.id, customer, level, self._clock.wall())
-            if self._legs.get(ticket.id) is None:
-                self._legs.add(ticket, controller, bool(customer), number)
-                self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
-            return Match(leg.id, "cm_" + secrets.token_hex(16) if leg.customer else "", leg.assurance)
+            return await self._recognise(ticket, self._controller_of(ticket))
+
+    async def _recognise(self, ticket: LegTicket, controller: str) -> Match:
+        customer, number = await self._find(controller, ticket)
+        level = score(evidence_of(ticket, bool(customer)))
+        leg = self._grants.leg_arrived(ticket.id, customer, level, self._clock.wall())
+        if self._legs.get(ticket.id) is None:
+            self._legs.add(ticket, controller, bool(customer), number)
+            self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
+        return Match(leg.id, "cm_" + secrets.token_hex(16) if leg.customer else "", leg.assurance)
+
+    def _controller_of(self, ticket: LegTicket) -> str:
+        """GDPR controller of the store dialled, "" for none of ours."""
+        store = self._stores.get(ticket.dialled)
+        return store.controller if store else ""
 
     async def _find(self, controller: str, ticket: LegTicket) -> tuple[str, str]:
         """The customer's token, "" for nobody, and the number's. Always one HMAC and one query, may it match or not."""
@@ -168,6 +197,39 @@ class Calls:
             self._journal.soon(Kind.GRANT_CLOSED, grant=grant.id, leg=grant.caller_leg, agent=grant.agent)
         self._codes.forget(leg)
 
+    # -- ringing back
+
+    async def keep_callback(self, header: Sealed[str]) -> Callback:
+        """Keep this live caller's number to ring them back. Raises as `ports.keep_callback` says."""
+        ticket = self._check(header, "caller")
+        number = self._number(ticket)
+        if number is None:
+            raise denied(Why.CALLBACK_NO_NUMBER)
+        if not await self._legs.up(ticket):
+            raise denied(Why.CALL_UNCONFIRMED)
+        controller = self._controller_of(ticket)
+        mark = await asyncio.to_thread(self._index.token, controller, PHONE, number)
+        return await self.callbacks.keep(number, mark.hex(), controller)
+
+    async def dial_callback(self, callback: str, agent_header: Sealed[str]) -> Sealed[str]:
+        """The number to dial, for an agent who has answered. Raises as `ports.dial_callback` says."""
+        ticket = self._check(agent_header, "agent")
+        try:
+            if any(grant.agent_leg == ticket.id for grant in self._grants.of_agent(ticket.agent)):
+                raise denied(Why.NOT_YOUR_CALL)
+            return await self.callbacks.dial(callback, ticket)
+        except Denied as refusal:
+            self._journal.soon(Kind.LOOK_REFUSED, action="dial", agent=ticket.agent, why=refusal.reason)
+            raise
+
+    async def answer_callback(self, callback: str, header: Sealed[str]) -> Match:
+        """Whoever was rung back is a caller from now on. Raises as `ports.answer_callback` says."""
+        ticket = self._check(header, "called")
+        kept = await self.callbacks.answered(callback, self._number(ticket) or "", ticket)
+        match = await self._recognise(ticket, kept.controller)
+        await self.callbacks.drop(callback, "answered")
+        return match
+
     # -- step-up
 
     async def send_code(self, leg: str) -> bool:
@@ -222,6 +284,8 @@ class Calls:
             _check_event(event)
         for event in events:
             self._journal.write_soon(Kind(event.kind), {**event.fields, "leg": event.leg})
+            if event.kind == Kind.CALL_ENDED:
+                self.hang_up(event.leg)
 
 
 def _evidence(known: KnownLeg | None) -> Evidence:

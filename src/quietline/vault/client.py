@@ -11,7 +11,7 @@ from typing import Any
 from quietline.errors import Unavailable
 from quietline.plain import plain
 from quietline.sealed import SIGNALLING, Sealed, Ticket
-from quietline.vault.ports import CallEvent, Match, Session, StaffMember
+from quietline.vault.ports import Callback, CallEvent, Match, Session, StaffMember
 from quietline.wire import WireClient
 
 OPEN_SECONDS = 8.0  # longer than the vault waits for its ledger, so that its own refusal arrives
@@ -24,6 +24,9 @@ class CallVaultClient:
 
     def __init__(self, socket: Path) -> None:
         self._wire = WireClient(socket, OPEN_SECONDS, Unavailable)
+
+    async def arrive_and_match(self, leg: Sealed[str]) -> Match:
+        return Match(**await self._wire.call("arrive_and_match", leg=leg.open(_SEND)))
 
     async def arrive(self, leg: Sealed[str]) -> None:
         await self._wire.call("arrive", leg=leg.open(_SEND))
@@ -43,9 +46,22 @@ class CallVaultClient:
     async def hang_up(self, leg: str) -> None:
         await self._wire.call("hang_up", leg=leg)
 
+    async def keep_callback(self, leg: Sealed[str]) -> Callback:
+        return Callback(**await self._wire.call("keep_callback", leg=leg.open(_SEND)))
+
+    async def dial_callback(self, callback: str, agent_leg: Sealed[str]) -> Sealed[str]:
+        answer = await self._wire.call("dial_callback", callback=callback, agent_leg=agent_leg.open(_SEND))
+        return Sealed(str(answer["number"]))
+
+    async def answer_callback(self, callback: str, leg: Sealed[str]) -> Match:
+        return Match(**await self._wire.call("answer_callback", callback=callback, leg=leg.open(_SEND)))
+
+    async def drop_callback(self, callback: str, why: str = "withdrawn") -> None:
+        await self._wire.call("drop_callback", callback=callback, why=why)
+
     async def staff(self) -> list[StaffMember]:
         answer = await self._wire.call("staff")
-        return [StaffMember(**{**each, "skills": tuple(each["skills"])}) for each in answer["staff"]]
+        return [StaffMember(**each) for each in answer["staff"]]
 
     async def note_events(self, events: list[CallEvent]) -> None:
         await self._wire.call("note_events", events=[plain(event) for event in events])

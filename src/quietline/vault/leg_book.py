@@ -82,6 +82,14 @@ class LegBook:
         if self._legs.pop(leg, None):
             self.on_change(leg)
 
+    async def up(self, ticket: LegTicket) -> bool:
+        """Whether the leg of a ticket that `check` has passed lives, known here or not. Raises EdgeUnavailable."""
+        try:
+            async with asyncio.timeout(self._wait):
+                return await self._edge.leg_alive(ticket)
+        except TimeoutError:
+            raise EdgeUnavailable("edge: no word in time on whether the call lives") from None
+
     async def alive(self, *legs: str) -> bool:
         """Whether all of these live, by the edge's word of now. An unknown leg does not. Raises EdgeUnavailable."""
         known = [self._legs.get(leg) for leg in legs]

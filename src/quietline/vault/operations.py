@@ -26,12 +26,17 @@ class Side(StrEnum):
 
 
 OPERATIONS: dict[str, Side] = {
+    "arrive_and_match": Side.CONTROLLER,
     "arrive": Side.CONTROLLER,
     "match": Side.CONTROLLER,
     "connect": Side.CONTROLLER,
     "send_code": Side.CONTROLLER,
     "check_code": Side.CONTROLLER,
     "hang_up": Side.CONTROLLER,
+    "keep_callback": Side.CONTROLLER,
+    "dial_callback": Side.CONTROLLER,
+    "answer_callback": Side.CONTROLLER,
+    "drop_callback": Side.CONTROLLER,
     "staff": Side.CONTROLLER,
     "note_events": Side.CONTROLLER,
     "sign_in": Side.WEB,

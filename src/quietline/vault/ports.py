@@ -27,7 +27,7 @@ class StaffMember:
     """What routing needs of an agent."""
 
     agent: str  # token, also the user part at the edge
-    skills: tuple[str, ...]
+    skills: dict[str, int]  # skill -> proficiency, 1 (learning) to 5 (teaches it); languages as "lang:fr"
     certificates: dict[str, float]  # data class -> expiry, UTC seconds; only those the ledger vouches for
     store: str
 
@@ -41,8 +41,19 @@ class CallEvent:
     fields: dict[str, str | int | float | bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A promise to ring back. `token` is random and tells nothing of whom; `expires`: UTC seconds."""
+
+    token: str = field(repr=False)
+    expires: float
+
+
 class CallVault(Protocol):
     """Asked by the controller's user id only."""
+
+    async def arrive_and_match(self, leg: Sealed[str]) -> Match:
+        """`arrive`, then `match`, in one question. The arrival is queued even where the match is then refused."""
 
     async def arrive(self, leg: Sealed[str]) -> None:
         """Queue CALL_ARRIVED; never waits for the disk (corrections, Processes)."""
@@ -60,7 +71,34 @@ class CallVault(Protocol):
         """The assurance after this try. Raises Denied("code-wrong" | "code-expired" | "code-used-up")."""
 
     async def hang_up(self, leg: str) -> None:
-        """Close every grant of this leg."""
+        """Close every grant of this leg. An event CALL_ENDED of the leg in `note_events` does the same."""
+
+    async def keep_callback(self, leg: Sealed[str]) -> Callback:
+        """Keep a live caller's number, sealed, past the hang-up, for `vault.callback_seconds`; durable on return.
+
+        Asked again for the same leg, the same callback answers. Raises Denied("leg-unknown" | "call-unconfirmed" |
+        "callback-no-number": withheld, unusable, or not from a named trunk).
+        """
+
+    async def dial_callback(self, callback: str, agent_leg: Sealed[str]) -> Sealed[str]:
+        """The number to dial, E.164, for the agent who accepted: their answered leg, as in `connect`, which lives.
+
+        Once for each agent's leg, `vault.callback_tries` times in all; in the ledger before it is given. Raises
+        Denied("callback-unknown": dropped, expired or never kept | "callback-used-up" | "leg-unknown" |
+        "call-unconfirmed").
+        """
+
+    async def answer_callback(self, callback: str, leg: Sealed[str]) -> Match:
+        """Whoever was called answered; the callback is kept no longer. From here `leg` is a caller's leg like any
+        other: `connect(match.leg, agent_leg)` makes the grant, `send_code` and `hang_up` take `match.leg`.
+
+        `leg` is the edge's ticket of the leg it dialled out, kind "called" (legs.py). Assurance is 1 for a known
+        number: we dialled it ourselves. Raises Denied("callback-unknown" | "leg-unknown": not the edge's, or for
+        another number than this callback's | "call-unconfirmed").
+        """
+
+    async def drop_callback(self, callback: str, why: str = "withdrawn") -> None:
+        """Forget it, with a closed word for the ledger. Harmless where there is none."""
 
     async def staff(self) -> list[StaffMember]:
         """Agents in service, with current certificates."""

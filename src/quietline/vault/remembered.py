@@ -1,4 +1,5 @@
-"""Small sealed notes of the vault to itself, which outlive a restart: dialogs of live legs, credentials of phones."""
+"""Small sealed notes of the vault to itself, which outlive a restart: dialogs of live legs, credentials of
+phones, numbers to ring back."""
 
 from __future__ import annotations
 
@@ -35,6 +36,11 @@ class Remembered:
             connection.executemany(SQL["forget"], names)
 
         self._database.write(work)
+
+    def get(self, name: str) -> dict[str, str] | None:
+        """One, or None. Raises TamperError."""
+        rows = self._database.read(SQL["remembered_one"], (name,))
+        return _read(self._key.open(rows[0][0], _place(name))) if rows else None
 
     def all(self, prefix: str) -> dict[str, dict[str, str]]:
         """Everything whose name starts with `prefix/`, by the rest of the name. Raises TamperError."""

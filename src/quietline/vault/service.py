@@ -17,6 +17,7 @@ import structlog
 from quietline import logs
 from quietline.errors import ConfigError, Denied, QuietlineError, TamperError, Unavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
+from quietline.plain import plain
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault import kms_file
 from quietline.vault.admin import NewAccount
@@ -191,13 +192,17 @@ def _first(error: BaseException) -> BaseException:
 # -- one small function an operation: take the fields, ask the part, answer plain data
 
 
+async def _arrive_and_match(parts: Unsealed, fields: Fields) -> Frame:
+    return plain(await parts.calls.arrive_and_match(fields.sealed("leg")))
+
+
 async def _arrive(parts: Unsealed, fields: Fields) -> Frame:
     parts.calls.arrive(fields.sealed("leg"))
     return {}
 
 
 async def _match(parts: Unsealed, fields: Fields) -> Frame:
-    return asdict(await parts.calls.match(fields.sealed("leg")))
+    return plain(await parts.calls.match(fields.sealed("leg")))
 
 
 async def _connect(parts: Unsealed, fields: Fields) -> Frame:
@@ -214,6 +219,24 @@ async def _check_code(parts: Unsealed, fields: Fields) -> Frame:
 
 async def _hang_up(parts: Unsealed, fields: Fields) -> Frame:
     parts.calls.hang_up(fields.text("leg"))
+    return {}
+
+
+async def _keep_callback(parts: Unsealed, fields: Fields) -> Frame:
+    return plain(await parts.calls.keep_callback(fields.sealed("leg")))
+
+
+async def _dial_callback(parts: Unsealed, fields: Fields) -> Frame:
+    number = await parts.calls.dial_callback(fields.text("callback"), fields.sealed("agent_leg"))
+    return {"number": number.open(Ticket("controller", "dial", SIGNALLING))}
+
+
+async def _answer_callback(parts: Unsealed, fields: Fields) -> Frame:
+    return plain(await parts.calls.answer_callback(fields.text("callback"), fields.sealed("leg")))
+
+
+async def _drop_callback(parts: Unsealed, fields: Fields) -> Frame:
+    await parts.calls.callbacks.drop(fields.text("callback"), fields.text("why", "withdrawn"))
     return {}
 
 
@@ -344,12 +367,17 @@ async def _fault(parts: Unsealed, fields: Fields) -> Frame:
 
 
 ANSWERS: dict[str, Answer] = {
+    "arrive_and_match": _arrive_and_match,
     "arrive": _arrive,
     "match": _match,
     "connect": _connect,
     "send_code": _send_code,
     "check_code": _check_code,
     "hang_up": _hang_up,
+    "keep_callback": _keep_callback,
+    "dial_callback": _dial_callback,
+    "answer_callback": _answer_callback,
+    "drop_callback": _drop_callback,
     "staff": _staff,
     "note_events": _note_events,
     "sign_in": _sign_in,

@@ -35,6 +35,7 @@ from quietline.ledger.vocabulary import Kind
 from quietline.vault.admin import Admin
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
+from quietline.vault.callbacks import PREFIX, Callbacks
 from quietline.vault.calls import Calls
 from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
@@ -136,6 +137,10 @@ class Unsealed:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.sweep()
+            try:
+                await self.calls.callbacks.expire()
+            except Unavailable:
+                log.error("callbacks whose time is over could not be forgotten; tried again")
 
     async def keep_ending_sessions(self) -> None:
         while True:
@@ -209,6 +214,7 @@ class _Core:
         live = VouchedState(self.live, voucher)
         agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
+        calls.callbacks.restore((await asyncio.to_thread(self.remembered.all, PREFIX)).items())
         desk, admin = await self._people(journal, legs, grants, policies, voucher)
         opened = Unsealed(
             calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
@@ -239,9 +245,11 @@ class _Core:
         limits = self.world.config.vault
         codes = Codes(CodeLimits(limits.code_seconds, limits.code_tries))
         world = self.world
+        callbacks = Callbacks(journal, legs, self.remembered, limits.callback_seconds, limits.callback_tries)
         return Calls(
-            world.config, world.clock, journal, legs, grants, codes, self.index, self.records, world.channel, self.group
-        )
+            world.config, world.clock, journal, legs, grants, codes, self.index, self.records, callbacks,
+            world.channel, self.group,
+        )  # fmt: skip
 
     async def _credentials(self, journal: Journal) -> tuple[Phones, Trunks]:
         """What the edge should know, as it was issued before the restart."""

@@ -32,5 +32,8 @@ INSERT INTO remembered (name, sealed) VALUES (?, ?) ON CONFLICT (name) DO UPDATE
 -- name: remembered
 SELECT name, sealed FROM remembered WHERE name >= ? AND name < ? ORDER BY name
 
+-- name: remembered_one
+SELECT sealed FROM remembered WHERE name = ?
+
 -- name: forget
 DELETE FROM remembered WHERE name = ?
