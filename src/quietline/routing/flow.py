@@ -189,7 +189,7 @@ class Callback:
     refused: str
     impossible: str
     queue: str = ""  # "": the one the caller waited in
-    say: str = "callback"
+    say: str = "callback_offer"
     tries: int = 2
     wait: float = 8.0
 
