@@ -40,41 +40,45 @@ names = st.sampled_from(NAMES)
 words = st.just("words")
 
 
-def steps(allowed: st.SearchStrategy[str]) -> st.SearchStrategy[FlowStep]:
-    """Any step whose ways lead to one of these."""
-    choices = st.builds(Choice, key=st.sampled_from("123*"), go=allowed)
+def steps(silent: st.SearchStrategy[str], chosen: st.SearchStrategy[str]) -> st.SearchStrategy[FlowStep]:
+    """Any step; a caller who does nothing is led to one of `silent`, one who does something to one of `chosen`."""
+    choices = st.builds(Choice, key=st.sampled_from("123*"), go=chosen)
     unique = st.lists(choices, min_size=1, max_size=4, unique_by=lambda each: each.key).map(tuple)
-    cases = st.dictionaries(st.sampled_from(("2", "3")), allowed, min_size=1)
+    cases = st.dictionaries(st.sampled_from(("2", "3")), silent, min_size=1)
+    pressed = st.dictionaries(st.sampled_from("12"), chosen, max_size=2)
     return st.one_of(
-        st.builds(f.Play, words, allowed),
-        st.builds(f.Notice, allowed),
-        st.builds(f.Consent, st.just("w"), st.just("1"), words, allowed, allowed, st.integers(1, 3)),
-        st.builds(f.Menu, words, unique, allowed, st.sampled_from(("", "invalid")), st.integers(1, 3)),
-        st.builds(f.Collect, words, allowed, allowed),
-        st.builds(f.Verify, allowed, allowed),
-        st.builds(f.Hours, allowed, allowed),
-        st.builds(f.Branch, st.just("assurance"), cases, allowed),
-        st.builds(f.Queue, st.just("orders"), waited=allowed, closed=allowed, keys=st.just({"1": "a"})),
-        st.builds(f.Callback, allowed, allowed, allowed, st.just("orders")),
-        st.builds(f.Transfer, st.sampled_from(("north", "hub"))),
-        st.just(f.HangUp("bye")),
-        st.just(f.HangUp()),
+        st.builds(f.Play, words, silent),
+        st.builds(f.Notice, silent),
+        st.builds(f.Consent, st.just("w"), st.just("1"), words, chosen, silent, st.integers(1, 3)),
+        st.builds(f.Menu, words, unique, silent, st.sampled_from(("", "invalid")), st.integers(1, 3)),
+        st.builds(f.Collect, words, chosen, silent),
+        st.builds(f.Verify, chosen, silent),
+        st.builds(f.Hours, silent, silent),
+        st.builds(f.Branch, st.just("assurance"), cases, silent),
+        st.builds(f.Queue, st.just("orders"), waited=silent, closed=silent, keys=pressed),
+        st.builds(f.Callback, chosen, silent, chosen, st.just("orders")),
     )
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> dict[str, Flow]:
-    """Two flows of six steps; those that cannot be reached are taken out, so that more of them pass the check."""
-    found = {}
-    for flow in ("one", "two"):
-        every = {name: draw(steps(names)) for name in NAMES}
-        reached, waiting = {"a"}, ["a"]
-        while waiting:
-            new = {way.to for way in every[waiting.pop()].ways()} - reached
-            reached |= new
-            waiting += new
-        found[flow] = Flow(flow, "a", {name: each for name, each in every.items() if name in reached})
-    return found
+def flows_of(draw: st.DrawFn, flow: str) -> Flow:
+    """Six steps. Most lead silence onward, so that most flows pass the check; some lead anywhere."""
+    onward = draw(st.integers(0, 9)) > 0
+    last = st.sampled_from((f.HangUp("bye"), f.HangUp(), *([f.Transfer("hub")] if flow == "one" else [])))
+    every: dict[str, FlowStep] = {NAMES[-1]: draw(last)}
+    for place, name in enumerate(NAMES[:-1]):
+        every[name] = draw(steps(st.sampled_from(NAMES[place + 1 :]) if onward else names, names))
+    reached, waiting = {"a"}, ["a"]
+    while waiting:
+        new = {way.to for way in every[waiting.pop()].ways()} - reached
+        reached |= new
+        waiting += new
+    return Flow(flow, "a", {name: each for name, each in every.items() if name in reached})
+
+
+def chains() -> st.SearchStrategy[dict[str, Flow]]:
+    """Two flows, the first of which may lead into the second."""
+    return st.fixed_dictionaries({"one": flows_of("one"), "two": flows_of("two")})
 
 
 def answers(ask: Any) -> list[Event]:
