@@ -35,7 +35,7 @@ async def test_a_killed_relay_is_unavailable_and_works_again_after_a_restart(pro
             process.kill()
             assert not await relay.alive()
             with pytest.raises(RelayUnavailable, match="unanswered"):
-                await lost.play(Prompt.WAIT)
+                await lost.play(Prompt.HOLD)
             process.start()
             await until_alive(relay)
             with pytest.raises(RelayUnavailable, match="refused"):

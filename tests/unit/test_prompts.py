@@ -39,7 +39,7 @@ def test_a_queue_needs_a_key_of_its_own(digit: str) -> None:
 
 
 def test_every_prompt_has_words_or_is_the_music_or_the_menu() -> None:
-    assert set(Prompt) == {*made.WORDS, Prompt.MENU, Prompt.MUSIC}
+    assert set(Prompt) == {*made.WORDS, Prompt.MENU, Prompt.MUSIC, Prompt.RINGBACK}
 
 
 def test_the_notice_says_what_is_used_who_sees_it_and_where_to_read_more() -> None:

@@ -58,6 +58,7 @@ class House(Protocol):
     clock: Clock
     caller_side: str
     agent_side: str
+    caller_family: str
     agent_family: str
 
     def admit(self, audio: s.Audio) -> s.Audio: ...
@@ -123,10 +124,10 @@ class RtpengineMedia:
         self._state.looping = ""
         await self._prompting(False)
 
-    async def _quieten(self) -> None:
+    async def _quieten(self, tag: str = CALLER) -> None:
         """Stop what plays, if anything does: a prompt may have ended by itself."""
         try:
-            await self._tagged("stop media", CALLER)
+            await self._tagged("stop media", tag)
         except RelayRefused as refused:
             if refused.reason != "Not currently playing media":
                 raise

@@ -66,12 +66,24 @@ class State:
     attempts: int = 0  # how many there were: the tag is "A" and this number
     phone: str = ""
     agent_key: str = ""  # the key of our own that the agent is offered in the caller's suite
+    agent_suite: str = ""  # where that suite is another than the caller's
+    agent_tag: str = ""  # where it is not "A" and the number: a colleague to whom the caller was handed over
     agent_offer: str = ""  # ours to the agent
     agent: str = ""  # the agent's description once bridged, rebuilt
     held: bool = False  # by the agent
     caller_holds: bool = False
     muted: bool = False
     prompting: bool = False  # a prompt plays on a bridged call: the agent's voice is blocked meanwhile
+    called_offer: str = ""  # ours to a customer who is being called back
+    first: str = ""  # the agent's description while they ask a colleague; `agent` is "" then: the caller is alone
+    second: str = ""  # the colleague's description once they answered
+    second_tag: str = ""  # the tag of the colleague being asked
+    second_attempt: str = ""
+    second_phone: str = ""
+    second_key: str = ""
+    second_suite: str = ""
+    second_offer: str = ""  # ours to the colleague
+    seconds: int = 0  # how many colleagues were asked: the tag is "B" and this number
     looping: str = ""  # the prompt that loops, so that it can go on
     versions: dict[str, list[int]] = field(default_factory=dict)  # tag -> [session id, version] of our o= lines
 

@@ -6,7 +6,7 @@ import base64
 import secrets
 from dataclasses import replace
 
-from quietline.telephony.sdp import DTLS, SUITES, Audio, UnacceptableOffer
+from quietline.telephony.sdp import DTLS, SUITES, Audio, Codec, UnacceptableOffer
 
 UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104  (RFC 2543's way to hold)
 
@@ -47,6 +47,42 @@ def own_key(caller: Audio) -> str:
     if not caller.crypto:
         return ""
     return base64.b64encode(secrets.token_bytes(SUITES[_suite(caller.crypto[0])])).decode()
+
+
+def stub(codecs: tuple[Codec, ...], line: str = "") -> Audio:
+    """An inside end that offers: the discard port (RFC 863) on loopback, nobody there. With a crypto line, as SRTP."""
+    return Audio("127.0.0.1", 9, "RTP/SAVP" if line else "RTP/AVP", codecs, crypto=(line,) if line else ())
+
+
+def fresh_line(suite: str) -> str:
+    """A crypto line of our own with a fresh key."""
+    return f"1 {suite} inline:{base64.b64encode(secrets.token_bytes(SUITES[suite])).decode()}"
+
+
+def with_line(audio: Audio, suite: str, key: str) -> Audio:
+    """The description with a second crypto line: this key in this suite. See `with_own_key`."""
+    if not audio.crypto or not key:
+        return audio
+    tag = int(_tag(audio.crypto[0])) % 999_999_999 + 1
+    return replace(audio, crypto=(audio.crypto[0], f"{tag} {suite} inline:{key}"))
+
+
+def one_line(offer: Audio, suite: str, key: str = "") -> tuple[Audio, str, str]:
+    """The offer with a single crypto line, the suite's with this key before its others; with that line's suite and key.
+
+    An offer without crypto (DTLS, plain RTP) is left as it is.
+    """
+    if not offer.crypto:
+        return offer, "", ""
+    of_suite = [line for line in offer.crypto if _suite(line) == suite]
+    line = next((line for line in of_suite if _key(line) == key.rstrip("=")), [*of_suite, *offer.crypto][0])
+    padded = _key(line) + "=" * (-len(_key(line)) % 4)
+    return replace(offer, crypto=(line,)), _suite(line), padded
+
+
+def suite_of(audio: Audio) -> str:
+    """The suite of its first crypto line, "" without one."""
+    return _suite(audio.crypto[0]) if audio.crypto else ""
 
 
 def without_keys_of(offer: Audio, caller: Audio) -> Audio:

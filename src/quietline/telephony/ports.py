@@ -88,12 +88,18 @@ class Prompt(StrEnum):
 
     NOTICE = "notice"  # the privacy notice
     MENU = "menu"
-    WAIT = "wait"  # "please hold"
+    HOLD = "hold"  # "please hold"
     MUSIC = "music"
     CODE = "code"  # "please key in the six-digit code we have just sent you"
     CODE_OK = "code_ok"
     CODE_WRONG = "code_wrong"
     SORRY = "sorry"  # nobody can be reached
+    CLOSED = "closed"  # nobody is there at this hour
+    INVALID = "invalid"  # a key that is no choice
+    CALLBACK_OFFER = "callback_offer"  # "you may hang up and keep your place"
+    RINGBACK = "ringback"  # what an agent hears while a customer's phone rings
+    CALLBACK_KEPT = "callback_kept"  # "we will call you back, your place is kept"
+    CALLBACK = "callback"  # to whoever answers: "press 1 to be connected"
 
 
 class AgentPhone(StrEnum):
@@ -132,6 +138,42 @@ class CallMedia(Protocol):
 
     async def caller_reoffer(self, sdp: str) -> str:
         """Answer the caller's re-INVITE (session refresh, hold, address change) locally."""
+
+    async def offer_agent_alone(self, attempt: str, phone: AgentPhone) -> str:
+        """SDP for the INVITE of an agent who is rung before there is a caller (a callback)."""
+
+    async def connect_agent(self, attempt: str, agent_sdp: str) -> None:
+        """The agent answered, and waits alone. Raises as `bridge`."""
+
+    async def ringback(self, on: bool) -> None:
+        """Whether the waiting agent hears a ringing tone."""
+
+    async def offer_called(self, encrypted: bool = True) -> str:
+        """SDP for the INVITE of the customer who is called back: SRTP, or plain RTP toward a cleartext trunk."""
+
+    async def connect_called(self, sdp: str) -> None:
+        """The customer answered: alone, as after `answer_caller`, for prompts and keys. Raises UnacceptableOffer."""
+
+    async def join(self) -> None:
+        """Customer and waiting agent hear each other, as after `bridge`."""
+
+    async def park(self) -> None:
+        """The agent's leg is dropped and the caller hears music: the next attempt is offered as the first was."""
+
+    async def offer_consult(self, attempt: str, phone: AgentPhone) -> str:
+        """SDP for the INVITE of a colleague the agent asks. From here the caller hears music and neither of them."""
+
+    async def connect_consult(self, attempt: str, agent_sdp: str) -> None:
+        """The colleague answered: the two agents hear each other. Raises as `bridge`."""
+
+    async def take_back(self) -> None:
+        """Caller and first agent are joined again; the colleague's leg is dropped, answered or not."""
+
+    async def hand_over(self) -> None:
+        """Caller and colleague are joined; the first agent's leg is dropped."""
+
+    async def second_reoffer(self, sdp: str) -> str:
+        """Answer the colleague's re-INVITE while they are asked."""
 
     async def mute_digits(self, muted: bool) -> None:
         """While true the agent hears neither the caller's keys nor voice; digits still arrive here."""

@@ -34,7 +34,7 @@ WORDS: Mapping[Prompt, str] = {
         "Our colleague sees neither it nor your address unless helping you needs it, and every look is written down. "
         "This call is not recorded. The full privacy notice is on our website."
     ),
-    Prompt.WAIT: "Thank you. Please hold. We are connecting you to a colleague.",
+    Prompt.HOLD: "Thank you. Please hold. We are connecting you to a colleague.",
     Prompt.CODE: (
         "To protect you, we have just sent you a code. Please key in its six digits now. "
         "Our colleague cannot hear the keys."
@@ -42,6 +42,15 @@ WORDS: Mapping[Prompt, str] = {
     Prompt.CODE_OK: "Thank you. The code is right.",
     Prompt.CODE_WRONG: "Sorry. That code is not right.",
     Prompt.SORRY: "We are sorry. Nobody can take your call at the moment. Please try again later. Goodbye.",
+    Prompt.CLOSED: "Thank you for calling. We are closed at the moment. Goodbye.",
+    Prompt.INVALID: "Sorry, that key is not one of the choices.",
+    Prompt.CALLBACK_OFFER: (
+        "You may hang up and keep your place. We will call you back on the number that you are calling from. "
+        "To be called back, press 1. Otherwise, press 2."
+    ),
+    Prompt.CALLBACK_KEPT: "Thank you. You keep your place, and we will call you back. Goodbye.",
+    # Names neither the shop nor the matter: a stranger or a machine may have picked up.
+    Prompt.CALLBACK: "Hello. This is the call back that was asked for. Press 1 to be connected. Press 1 now.",
 }
 
 
@@ -53,7 +62,7 @@ def menu_words(queues: Iterable[Queue]) -> str:
             raise ConfigError(f"queues: {queue.id}: digit must be one key of 0 to 9 that no other queue has")
         by_digit[queue.digit] = queue.spoken or queue.name
     choices = [f"For {by_digit[digit]}, press {digit}." for digit in sorted(by_digit)]
-    return " ".join(choices) or WORDS[Prompt.WAIT]
+    return " ".join(choices) or WORDS[Prompt.HOLD]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ def make(queues: Iterable[Queue], folder: Path, words: Mapping[Prompt, str] | No
         for law, path in _pair(folder, digest[:24]).items():
             files[prompt, law] = path
         if not all(files[prompt, law].exists() for law in LAWS):
-            _make_one(text, _pair(folder, digest[:24]))
+            _make_one(prompt, text, _pair(folder, digest[:24]))
     return Prompts(files)
 
 
@@ -92,14 +101,13 @@ def _pair(folder: Path, name: str) -> dict[str, Path]:
     return {law: folder / f"{name}.{kind.replace('-', '')}.wav" for law, kind in LAWS.items()}
 
 
-def _make_one(text: str, targets: Mapping[str, Path]) -> None:
+def _make_one(prompt: Prompt, text: str, targets: Mapping[str, Path]) -> None:
     with tempfile.TemporaryDirectory(prefix="quietline-prompt-") as scratch:
         source = Path(scratch) / "source.wav"
         if text:
             _run("espeak-ng", *SPEECH, "-w", str(source), "--stdin", text=text)
         else:
-            source.write_bytes(b"")
-            write_music(source)
+            (write_ringback if prompt is Prompt.RINGBACK else write_music)(source)
         for law, target in targets.items():
             made = Path(scratch) / f"{law}.wav"
             gain = ("norm", "-6", "lowpass", "3400", "pad", "0.05", "0.15") if text else ("norm", "-20")
@@ -139,12 +147,27 @@ def write_music(path: Path) -> None:
         for step, voice in enumerate(turn):
             start = int((bar + step / len(turn)) * BAR_SECONDS * RATE)
             _pluck(sound, start, chord[voice] + (12 if voice else 0), 0.5 if voice else 0.8)
+    _write_wave(path, sound)
+
+
+def write_ringback(path: Path) -> None:
+    """Three seconds that loop, 16-bit mono at 8 kHz: 400 and 450 Hz, 0.4 s on, 0.2 s off, 0.4 s on, 2 s off (ITU-T
+    E.180 supplement 2, United Kingdom)."""
+    turns = (2 * math.pi * 400 / RATE, 2 * math.pi * 450 / RATE)
+    on = [at for at in range(RATE) if at < 0.4 * RATE or at >= 0.6 * RATE]
+    sound = [0.0] * (3 * RATE)
+    for at in on:
+        sound[at] = sum(math.sin(turn * at) for turn in turns)
+    _write_wave(path, sound)
+
+
+def _write_wave(path: Path, sound: list[float]) -> None:
     peak = max(map(abs, sound))
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(RATE)
-        out.writeframes(struct.pack(f"<{total}h", *(int(20_000 * value / peak) for value in sound)))
+        out.writeframes(struct.pack(f"<{len(sound)}h", *(int(20_000 * value / peak) for value in sound)))
 
 
 def _pluck(sound: list[float], start: int, note: int, loudness: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from quietline import config
 from quietline.clock import Clock, SystemClock
 from quietline.errors import ProtocolError, RelayUnavailable
-from quietline.telephony.media import RtpengineMedia
+from quietline.telephony.media_moves import MovingMedia
 from quietline.telephony.media_state import ID_PREFIX, INSIDE, State, relay_id
 from quietline.telephony.ng import LOOPBACK, DigitListener, NgClient
 from quietline.telephony.prompts import Prompts
@@ -33,6 +33,11 @@ def side(relay: config.Relay, wanted: str) -> str:
     """The logical interface of a side: its own where the configuration names one, else the common one."""
     names = [item.split("/")[0] for item in interfaces(relay)]
     return wanted if wanted in names else names[0]
+
+
+def _family(relay: config.Relay, wanted: str) -> str:
+    first = next((item for item in relay.interfaces if item.startswith(f"{wanted}/")), relay.interfaces[0])
+    return "IP6" if ":" in first else "IP4"
 
 
 def command_line(relay: config.Relay, program: str = "rtpengine") -> list[str]:
@@ -78,8 +83,7 @@ class RtpengineRelay:
         self.caller_side = side(relay, TRUNK)
         self.agent_side = side(relay, AGENTS)
         self._addresses = [item.split("/")[-1].split("!")[0] for item in relay.interfaces]
-        first = next((i for i in relay.interfaces if i.startswith(f"{AGENTS}/")), relay.interfaces[0])
-        self.agent_family = "IP6" if ":" in first else "IP4"
+        self.caller_family, self.agent_family = _family(relay, TRUNK), _family(relay, AGENTS)
 
     @classmethod
     async def open(cls, relay: config.Relay, prompts: Prompts) -> RtpengineRelay:
@@ -100,13 +104,13 @@ class RtpengineRelay:
             raise UnacceptableOffer("the connection address is this machine's loopback")
         return audio
 
-    def media_for(self, call: str) -> RtpengineMedia:
-        return RtpengineMedia(self, State(call))
+    def media_for(self, call: str) -> MovingMedia:
+        return MovingMedia(self, State(call))
 
-    def restore(self, saved: dict[str, Any]) -> RtpengineMedia:
+    def restore(self, saved: dict[str, Any]) -> MovingMedia:
         """See `Relay`. Raises ProtocolError on a record it cannot read."""
         try:
-            return RtpengineMedia(self, State(**saved))
+            return MovingMedia(self, State(**saved))
         except TypeError:
             raise ProtocolError("media: the saved record has fields this version does not know or lacks some") from None
 
