@@ -21,7 +21,7 @@ from quietline.ledger.vocabulary import Kind
 from quietline.live.aliases import alias
 from quietline.live.floor import Floor
 from quietline.plain import plain
-from quietline.routing.match import GiveUp, Offer, Overdue, Waiting, Withdraw
+from quietline.routing.model import GiveUp, Offer, Overdue, Waiting, Withdraw
 from quietline.sealed import Sealed
 from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt, Telephony
 from quietline.telephony.sdp import UnacceptableOffer
@@ -196,8 +196,7 @@ class Call:
                 raise CallOver("waited_too_long")
 
     def _waiting(self) -> Waiting:
-        queue = self._queue()
-        return Waiting(self.progress.id, queue.id, frozenset(queue.skills), queue.data_class, self.progress.since)
+        return Waiting(self.progress.id, self._queue().id, self.progress.since)
 
     # (7) The agent is rung with a masked identity; when they answer, the relay joins the two.
     async def _ring(self, offer: Offer) -> bool:
@@ -256,9 +255,9 @@ class Call:
         self._record(Kind.CALL_CONNECTED, agent=self.progress.agent)
         self._spawn(self._open_grant())
         self._spawn(self._hear_agent())
-        while not isinstance(await self.house.floor.turn(self.progress.id), Overdue):
+        while not isinstance(turn := await self.house.floor.turn(self.progress.id), Overdue):
             pass
-        raise CallOver("longest_call")
+        raise CallOver(turn.reason)
 
     async def _open_grant(self) -> None:
         """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
@@ -433,7 +432,7 @@ def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, prog
         agent_leg.hang_up()
         call.agent_leg = None
     if call.progress.agent:
-        house.floor.adopt(call.progress.id, call.progress.agent)
+        house.floor.adopt(call.progress.id, call.progress.agent, call.progress.queue)
         call._show(call.progress.agent)
     return call
 

@@ -26,7 +26,7 @@ from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
 from quietline.live.journal import SealedJournal
 from quietline.live.recorder import VaultRecorder
-from quietline.routing.match import Limits
+from quietline.live.rules import queue_rules
 from quietline.telephony import prompts
 from quietline.telephony.endpoint import SipEndpoint
 from quietline.telephony.rtpengine import RtpengineRelay
@@ -39,10 +39,7 @@ Secrets = Mapping[str, str]
 async def run_controller(config: Config, secrets: Secrets) -> None:
     """The call controller. Secrets: `journal_key`, 32 bytes in hex."""
     clock, paths, settings = SystemClock(), config.paths, config.controller
-    limits = Limits(
-        settings.ring_seconds, settings.wrap_up_seconds, settings.max_call_seconds, settings.max_wait_seconds
-    )
-    floor = Floor(limits, clock)
+    floor = Floor(queue_rules(config.queues, settings), clock)
     vault = CallVaultClient(paths.vault_socket)
     recorder = VaultRecorder(vault)
     journal = SealedJournal(paths.state / "controller" / "journal.db", bytes.fromhex(secrets["journal_key"]))

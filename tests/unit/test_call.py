@@ -17,7 +17,7 @@ from quietline.desk_protocol import AgentState
 from quietline.errors import RelayUnavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
 from quietline.live.floor import Floor
-from quietline.routing.match import Limits
+from quietline.routing.model import QueueRule
 from quietline.telephony.ports import LegEvent, LegEventKind
 from quietline.telephony.sdp import UnacceptableOffer
 from quietline.testing.fake_call import FakeLeg, FakeMedia, FakeTelephony, FakeVault, ticket
@@ -51,7 +51,9 @@ class Stage:
 
     def __init__(self) -> None:
         self.clock = SystemClock()
-        self.floor = Floor(Limits(ring=0.2, wrap_up=5.0, wait=0.5), self.clock)
+        self.floor = Floor(
+            [QueueRule(queue, ring=0.2, wrap_up=5.0, longest_wait=0.5) for queue in ("orders", "returns")], self.clock
+        )
         self.telephony, self.vault, self.notes, self.media = FakeTelephony(), FakeVault(), Notes(), FakeMedia()
         self.telephony.answers = [ANSWERS]
         skills, certificates = {"orders": 3, "returns": 3}, {"invoice": self.clock.wall() + 1000}

@@ -28,7 +28,8 @@ from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
 from quietline.live.journal import SealedJournal
 from quietline.live.recorder import VaultRecorder
-from quietline.routing.match import GiveUp, Limits, Offer, Waiting, Withdraw
+from quietline.live.rules import queue_rules
+from quietline.routing.model import GiveUp, Need, Offer, QueueRule, Waiting, Withdraw
 from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind
 from quietline.testing.fake_call import FakeLeg, FakeRelay, FakeTelephony, FakeVault, ticket
 from quietline.vault.ports import StaffMember
@@ -42,7 +43,7 @@ def member(agent: str, lapses: float = 1e12) -> StaffMember:
 
 
 def waiting(call: str) -> Waiting:
-    return Waiting(call, "orders", frozenset({"orders"}), "invoice", SystemClock().monotonic())
+    return Waiting(call, "orders", SystemClock().monotonic(), (Need("orders"),))
 
 
 class TestAliases:
@@ -55,7 +56,7 @@ class TestAliases:
 class TestFloor:
     @pytest.fixture
     def floor(self) -> Floor:
-        built = Floor(Limits(ring=0.05, wrap_up=0.05, wait=0.1), SystemClock())
+        built = Floor([QueueRule("orders", ring=0.05, wrap_up=0.05, longest_wait=0.1)], SystemClock())
         built.staff([member("mia"), member("lou", lapses=1.0)])
         return built
 
@@ -107,8 +108,10 @@ class TestFloor:
         floor.wish("lou", AgentState.READY)
         floor.enter(waiting("c1"))
         assert floor.view("lou").lapsed == ("invoice",)
-        assert floor.explain("c1")["lou"] == "certificate for invoice not current"
-        assert not floor.eligible(Waiting("c2", "q", frozenset({"welding"}), "invoice", 0.0))
+        assert {"words": "not offered: certificate for invoice lapsed 1 Jan 1970", "agents": ("lou",)} in floor.explain(
+            "c1"
+        )["groups"]
+        assert not floor.eligible(Waiting("c2", "orders", 0.0, (Need("welding"),)))
 
     async def test_subscribers_see_every_change(self, floor: Floor) -> None:
         events = floor.events()
@@ -269,8 +272,8 @@ class Building:
         )
         self.telephony.answers = [LegEvent(LegEventKind.ANSWERED, sdp="sdp")]
         self.journal = SealedJournal(folder / "journal.db", KEY)
-        self.floor = Floor(Limits(), self.clock)
         settings, queues = Settings(), (Queue("orders", "Orders", "1", ("orders",)),)
+        self.floor = Floor(queue_rules(queues, settings), self.clock)
         house = House(
             self.telephony,
             self.vault,

@@ -68,7 +68,7 @@ class DeskServer:
         return self._floor.counts()
 
     def _op_explain(self, frame: Frame) -> dict[str, Any]:
-        return {"agents": self._floor.explain(str(frame.get("call")))}
+        return self._floor.explain(str(frame.get("call")))
 
     def _own(self, frame: Frame) -> Call:
         call = self._calls.get(str(frame.get("call")))

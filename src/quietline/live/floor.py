@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
 
 from quietline.clock import Clock
 from quietline.desk_protocol import AgentState, AgentView, Event
-from quietline.routing.match import (
+from quietline.routing.match import Matcher
+from quietline.routing.model import (
     Agent,
     Decision,
     GiveUp,
-    Limits,
-    Matcher,
     Offer,
     Overdue,
+    QueueRule,
+    Relaxed,
     State,
     Waiting,
     Withdraw,
-    ineligible,
 )
+from quietline.routing.skills import ineligible
 from quietline.telephony.ports import AgentPhone
 from quietline.vault.ports import StaffMember
 
@@ -37,8 +38,8 @@ MAX_UNREAD = 256  # events a page's subscription may fall behind before it is cu
 class Floor:
     """Owns every agent's state and every waiting call's place. One event loop; not safe across threads."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
-        self._matcher = Matcher(limits)
+    def __init__(self, queues: Iterable[QueueRule], clock: Clock) -> None:
+        self._matcher = Matcher(queues)
         self._clock = clock
         self._seats: dict[str, asyncio.Queue[Turn]] = {}
         self._views: dict[str, AgentView] = {}
@@ -52,7 +53,7 @@ class Floor:
     # Calls
 
     def enter(self, waiting: Waiting) -> None:
-        """The call takes its place; `turn` tells what becomes of it."""
+        """The call takes its place, or changes what it asks for; `turn` tells what becomes of it."""
         self._seats.setdefault(waiting.call, asyncio.Queue())
         self._apply(self._matcher.enter(waiting, *self._now()))
 
@@ -73,11 +74,11 @@ class Floor:
         """Declined, or the phone cannot be reached."""
         self._apply(self._matcher.refused(offer.call, offer.agent, *self._now(), reason))
 
-    def adopt(self, call: str, agent: str, **shown: Any) -> None:
+    def adopt(self, call: str, agent: str, queue: str = "", **shown: Any) -> None:
         """A conversation that outlived the controller."""
         self._seats[call] = asyncio.Queue()
         self.show(agent, call=call, **shown)
-        self._apply(self._matcher.adopt(call, agent, self._clock.monotonic()))
+        self._apply(self._matcher.adopt(call, agent, self._clock.monotonic(), queue))
 
     def leave(self, call: str, agent: str = "") -> None:
         """The call is over, wherever it stood."""
@@ -86,11 +87,17 @@ class Floor:
             self._apply(self._matcher.ended(agent, self._clock.monotonic()))
         self._seats.pop(call, None)
 
+    # Queues
+
+    def configure(self, queues: Iterable[QueueRule]) -> None:
+        """New rules for the queues; calls keep their places. Raises ConfigError, and then nothing has changed."""
+        self._apply(self._matcher.configure(queues, *self._now()))
+
     # Agents
 
     def staff(self, members: Iterable[StaffMember]) -> None:
         """Who is in service, with what certificates, by the vault's word."""
-        agents = [Agent(m.agent, frozenset(m.skills), dict(m.certificates)) for m in members]
+        agents = [Agent(m.agent, dict(m.skills), dict(m.certificates), m.store) for m in members]
         self._apply(self._matcher.staff(agents, *self._now()))
         for known in self._early.keys() & {agent.id for agent in agents}:
             self.wish(known, self._early.pop(known), self.phone(known))
@@ -161,14 +168,16 @@ class Floor:
             "agents": {state.value: states.count(state.value) for state in State},
         }
 
-    def explain(self, call: str) -> dict[str, str]:
-        """For each agent, why this waiting call is not being offered to them."""
-        return self._matcher.explain(call, self._clock.wall())
+    def explain(self, call: str) -> dict[str, Any]:
+        """Why this call waits, who may take it and who not, and its story so far; {} for one nobody remembers."""
+        explanation = self._matcher.explain(call, *self._now())
+        return asdict(explanation) if explanation else {}
 
     def eligible(self, waiting: Waiting) -> bool:
         """Whether anybody in service could ever take this call."""
-        wall = self._clock.wall()
-        return any(not ineligible(agent, waiting, wall) for agent in self._matcher.agents())
+        now, wall = self._now()
+        ask = self._matcher.ask(waiting, now)
+        return any(not ineligible(agent, ask, wall) for agent in self._matcher.agents())
 
     # Pages
 
@@ -203,7 +212,7 @@ class Floor:
         for decision in decisions:
             if isinstance(decision, (Offer, Withdraw, GiveUp, Overdue)):
                 self._seat(decision)
-            else:
+            elif not isinstance(decision, Relaxed):
                 self._publish(decision.agent)
         self._woken.set()
 

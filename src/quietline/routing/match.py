@@ -1,358 +1,422 @@
 """The matcher: who takes which call. One in-memory object, events in, decisions out; no clock, no I/O.
 
-The live floor, the property tests and the simulator run this same object. It sees tokens only. Times are seconds on one
-clock of the caller's choice, handed in as `now` and never going back.
+The live floor, the property tests and the simulator run this same object. It sees tokens only. `now` is in seconds on
+one clock of the caller's choice, above zero and never going back; `wall` is UTC seconds, for certificates.
 
-Rule: a waiting call goes to the agent who has been ready longest among those with every skill of the call and a current
-certificate for its data class; a free agent takes the call that has waited longest among those they may take.
+Two rules. A waiting call goes to the agent whom its queue's strategy puts first among the ready who may take it. A
+freed agent takes the call of the lowest rank among those they may take; rank is arrival less head start, so that all
+age at the same pace (docs/explanation/fairness.md). After every event no call waits that a ready agent may take.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from operator import attrgetter
 
+from quietline.errors import ConfigError
+from quietline.routing.alarms import Alarms
+from quietline.routing.explain import Explanation, Trails, explained
+from quietline.routing.model import (
+    Agent,
+    Decision,
+    GiveUp,
+    Offer,
+    Overdue,
+    QueueRule,
+    Relaxed,
+    State,
+    Waiting,
+    Withdraw,
+)
+from quietline.routing.parties import Call, Seat
+from quietline.routing.pools import Pool, Pools
+from quietline.routing.skills import Ask, ask_for, ask_of
+from quietline.routing.strategies import STANDARD, Strategy, chosen
 
-class State(StrEnum):
-    """An agent's state. RINGING, ON_CALL and WRAP_UP have deadlines (promise 12: no agent gets stuck)."""
+GONE = frozenset({State.OFFLINE, State.AWAY})
+SAID_AGAIN = 15.0  # seconds after which the end of an overdue conversation is asked for again
 
-    OFFLINE = "offline"
-    READY = "ready"
-    AWAY = "away"
-    RINGING = "ringing"
-    ON_CALL = "on_call"
-    WRAP_UP = "wrap_up"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds."""
-
-    ring: float = 15.0
-    wrap_up: float = 30.0
-    call: float = 14_400.0
-    wait: float = 900.0
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An agent as routing sees them. `since` is when the state began; `deadline` when it must end, 0 for never."""
-
-    id: str
-    skills: frozenset[str] = frozenset()
-    certificates: Mapping[str, float] = field(default_factory=dict)  # data class -> expiry
-    state: State = State.OFFLINE
-    since: float = 0.0
-    reason: str = ""
-    call: str = ""
-    deadline: float = 0.0
-    retiring: str = ""  # state wished for once the call is over: "away" or "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A call in a queue. `since` is its place: it is kept through every offer that fails."""
-
-    call: str
-    queue: str
-    skills: frozenset[str]
-    data_class: str
-    since: float
-    offered: str = ""  # the agent being rung
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Ring this agent for this call until the deadline."""
-
-    call: str
-    agent: str
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """Stop ringing: the agent's time is up, or the call is gone."""
-
-    call: str
-    agent: str
-    reason: str  # "no_answer" | "caller_gone" | "agent_gone"
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """The call has waited as long as it may; it leaves the queue."""
-
-    call: str
-
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """A conversation has reached its longest time: end it."""
-
-    call: str
-    agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """This agent's state is new."""
-
-    agent: str
-
-
-Decision = Offer | Withdraw | GiveUp | Overdue | Changed
-
-
-def ineligible(agent: Agent, waiting: Waiting, wall: float) -> str:
-    """Why this agent may not take this call, apart from their state; "" when they may.
-
-    `wall` is UTC seconds, as certificates expire by the calendar.
-    """
-    missing = waiting.skills - agent.skills
-    if missing:
-        return "skill missing: " + ", ".join(sorted(missing))
-    if agent.certificates.get(waiting.data_class, 0.0) <= wall:
-        return f"certificate for {waiting.data_class} not current"
-    return ""
+_rank = attrgetter("rank", "waiting.since", "id")
 
 
 class Matcher:
     """Agents and waiting calls. Every event returns the decisions that follow from it, in order."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._agents: dict[str, Agent] = {}
-        self._waiting: dict[str, Waiting] = {}
-        self._due: list[tuple[float, str]] = []  # a heap of agents' deadlines; those that no longer hold are left in it
+    def __init__(
+        self, queues: Iterable[QueueRule] = (), strategies: Mapping[str, Strategy] = STANDARD, remember: int = 1_000
+    ) -> None:
+        """`remember`: of how many calls the story is kept for `explain`, ended ones included."""
+        self._strategies = strategies
+        self._rules: dict[str, QueueRule] = {}
+        self._seats: dict[str, Seat] = {}
+        self._calls: dict[str, Call] = {}
+        self._pools = Pools()
+        self._alarms: Alarms[Seat | Call] = Alarms()
+        self._trails = Trails(remember)
+        self.configure(queues, 0.0, 0.0)
 
     # What is there
 
     def agent(self, agent: str) -> Agent | None:
-        return self._agents.get(agent)
+        """This agent, None for one who is not in service."""
+        seat = self._seats.get(agent)
+        return seat.value() if seat else None
 
     def agents(self) -> tuple[Agent, ...]:
-        return tuple(self._agents.values())
+        """Everybody in service."""
+        return tuple(seat.value() for seat in self._seats.values())
 
-    def waiting(self) -> tuple[Waiting, ...]:
-        """In order of their places."""
-        return tuple(sorted(self._waiting.values(), key=_place))
+    def waiting(self, queue: str = "") -> tuple[Waiting, ...]:
+        """The calls of this queue, or all, in the order in which they are served."""
+        calls = (call for call in self._calls.values() if queue in ("", call.waiting.queue))
+        return tuple(call.value() for call in sorted(calls, key=_rank))
 
-    def explain(self, call: str, wall: float) -> dict[str, str]:
-        """For each agent, why they are not being rung for this call now; "" for the one who is."""
-        waiting = self._waiting[call]
-        return {agent.id: _why_not(agent, waiting, wall) for agent in self._agents.values()}
+    def queues(self) -> tuple[QueueRule, ...]:
+        """The queues, with those that are no longer configured while calls still wait in them."""
+        return tuple(self._rules.values())
+
+    def ask(self, waiting: Waiting, now: float) -> Ask:
+        """What this call asks of an agent by now, apart from a hold for its last agent."""
+        rule = self._rule(waiting.queue)
+        if waiting.only_agent:
+            return ask_for(waiting.only_agent, rule)
+        step = max(each for each, one in enumerate(rule.steps) if not each or waiting.since + one.after <= now)
+        return ask_of(rule, rule.steps[step], waiting.needs, waiting.stores)
+
+    def explain(self, call: str, now: float, wall: float) -> Explanation | None:
+        """Why the call waits, and what has become of it so far; None for one that is not remembered."""
+        known = self._calls.get(call)
+        ahead = self.waiting(known.waiting.queue) if known else ()
+        return explained(call, self._trails.of(call), known, ahead, self.agents(), now, wall)
+
+    # Queues
+
+    def configure(self, queues: Iterable[QueueRule], now: float, wall: float) -> list[Decision]:
+        """New rules. Calls keep their places; those in a queue that is gone are served by its old rule.
+
+        Raises ConfigError, and changes nothing, for two queues of one name and for an unknown strategy.
+        """
+        rules = _checked(queues, self._strategies)
+        in_use = {call.rule.id: call.rule for call in self._calls.values()}
+        self._rules = in_use | rules
+        self._pools.clear(self._seats.values())
+        decisions: list[Decision] = []
+        for seat in self._seats.values():
+            seat.rule = rules.get(seat.rule.id, seat.rule)
+        for call in self._calls.values():
+            call.follow(self._rules[call.rule.id])
+            decisions += [] if call.offered else self._line_up(call, now, wall)
+        return decisions + self._assign(now, wall)
 
     # Agents
 
     def staff(self, members: Iterable[Agent], now: float, wall: float) -> list[Decision]:
-        """The agents in service with their skills and certificates. Who is missing goes offline; states are kept."""
+        """The agents in service with their skills and certificates. States are kept.
+
+        Who is missing is gone: a call that rings them moves on, and the conversation they have must end.
+        """
         known = {member.id: member for member in members}
         decisions: list[Decision] = []
-        for gone in self._agents.keys() - known.keys():
-            self._agents[gone] = replace(self._agents[gone], certificates={})
-            decisions += self.offline(gone, now, wall)
-        for member in known.values():
-            old = self._agents.get(member.id, Agent(member.id, since=now))
-            new = replace(old, skills=member.skills, certificates=member.certificates)
-            self._agents[member.id] = new
-            if new != old:
-                decisions.append(Changed(new.id))
-        return decisions + self._assign(now, wall)
+        for gone in [seat for seat in self._seats.values() if seat.id not in known and not seat.dismissed]:
+            decisions += self._dismiss(gone, now, wall)
+        changed = [seat for member in known.values() if (seat := self._hire(member, now))]
+        for seat in changed:
+            decisions += [seat.changed, *self._reconsider(seat, now, wall)]
+        return decisions + (self._assign(now, wall) if changed else [])
 
     def ready(self, agent: str, now: float, wall: float) -> list[Decision]:
-        """The agent wants calls. Nothing happens while they have one."""
-        old = self._agents.get(agent)
-        if old is None:
+        """The agent wants calls. In mid-call it only takes back a wish to leave after it."""
+        seat = self._seats.get(agent)
+        if seat is None or seat.state is State.READY:
             return []
-        if old.call:
-            self._agents[agent] = replace(old, retiring="")
+        if seat.call:
+            seat.retiring = ""
             return []
-        return [self._become(agent, State.READY, now), *self._assign(now, wall)]
+        if seat.state is State.OFFLINE:
+            seat.missed = 0
+        return self._free(seat, now, now, wall)
 
     def away(self, agent: str, now: float, wall: float, reason: str = "chosen") -> list[Decision]:
         """The agent wants a break: at once, or after the call."""
-        return self._leave(agent, State.AWAY, now, wall, reason)
+        return self._wish(agent, State.AWAY, now, wall, reason)
 
     def offline(self, agent: str, now: float, wall: float) -> list[Decision]:
         """The agent is gone: at once, or after the call."""
-        return self._leave(agent, State.OFFLINE, now, wall, "")
+        return self._wish(agent, State.OFFLINE, now, wall, "")
 
-    def _leave(self, agent: str, to: State, now: float, wall: float, reason: str) -> list[Decision]:
-        old = self._agents.get(agent)
-        if old is None:
+    def wrapped_up(self, agent: str, now: float, wall: float) -> list[Decision]:
+        """Wrap-up is done: ready, or what the agent wished for meanwhile."""
+        seat = self._seats.get(agent)
+        if seat is None or seat.state is not State.WRAP_UP:
             return []
-        if old.state is State.ON_CALL:
-            self._agents[agent] = replace(old, retiring=to.value)
-            return []
-        decisions = self._release(old, "agent_gone")
-        return [*decisions, self._become(agent, to, now, reason), *self._assign(now, wall)]
+        if seat.retiring:
+            return self._depart(seat, State(seat.retiring), now, wall, seat.wish_reason)
+        return self._free(seat, now, now, wall)
 
     # Calls
 
     def enter(self, waiting: Waiting, now: float, wall: float) -> list[Decision]:
-        """A call joins its queue at the place that its `since` gives it. Entering twice changes nothing."""
-        if waiting.call not in self._waiting:
-            self._waiting[waiting.call] = replace(waiting, offered="")
-        return self._assign(now, wall)
+        """A call joins its queue at the place that its `since` gives it.
+
+        Entering again keeps the place, and changes the rest: needs, stores, queue, waiting for a callback. Raises
+        ConfigError for a queue that there is not.
+        """
+        rule = self._rule(waiting.queue)
+        call = self._calls.get(waiting.call)
+        if call is None:
+            call = self._calls[waiting.call] = Call(waiting, rule)
+            self._trails.note(call.id, now, "entered", waiting.queue, waiting.since)
+            return self._settle(call, now, wall)
+        call.change(waiting, rule)
+        return [] if call.offered else self._settle(call, now, wall)
 
     def leave(self, call: str, now: float, wall: float) -> list[Decision]:
-        """The caller is gone; whoever was being rung is free again."""
-        waiting = self._waiting.pop(call, None)
-        if waiting is None or not waiting.offered:
+        """The caller is gone; whoever was being rung is free again, and idle as long as before."""
+        gone = self._calls.pop(call, None)
+        if gone is None:
             return []
-        agent = waiting.offered
-        return [
-            Withdraw(call, agent, "caller_gone"),
-            self._become(agent, State.READY, self._agents[agent].since, keep_place=True),
-            *self._assign(now, wall),
-        ]
+        self._trails.note(call, now, "left")
+        self._take_out(gone)
+        if not gone.offered:
+            return []
+        seat = self._seats[gone.offered]
+        return [Withdraw(call, seat.id, "caller_gone"), *self._free(seat, seat.idle_since, now, wall)]
 
     def answered(self, call: str, agent: str, now: float) -> list[Decision]:
         """The offer was taken. Ignored when the offer is no longer out."""
-        waiting = self._waiting.get(call)
-        if waiting is None or waiting.offered != agent:
+        taken = self._calls.get(call)
+        if taken is None or not agent or taken.offered != agent:
             return []
-        del self._waiting[call]
-        return [self._become(agent, State.ON_CALL, now, call=call, deadline=now + self._limits.call)]
+        del self._calls[call]
+        self._trails.note(call, now, "answered", agent)
+        return self._talk(self._seats[agent], call, taken.rule, now)
 
-    def adopt(self, call: str, agent: str, now: float) -> list[Decision]:
-        """A conversation of an earlier life of the controller goes on."""
-        self._agents.setdefault(agent, Agent(agent))
-        return [self._become(agent, State.ON_CALL, now, call=call, deadline=now + self._limits.call)]
+    def adopt(self, call: str, agent: str, now: float, queue: str = "") -> list[Decision]:
+        """A conversation of the controller's earlier life goes on, by the usual times where its queue is gone."""
+        seat = self._seats.setdefault(agent, Seat(Agent(agent), now))
+        self._pools.go(seat)
+        return self._talk(seat, call, self._rules.get(queue, QueueRule(queue)), now)
 
     def refused(self, call: str, agent: str, now: float, wall: float, reason: str) -> list[Decision]:
         """Declined, lost phone or no answer: the call keeps its place, the agent is away until they say ready."""
-        waiting = self._waiting.get(call)
-        if waiting is None or waiting.offered != agent:
+        waiting = self._calls.get(call)
+        if waiting is None or not agent or waiting.offered != agent:
             return []
-        self._waiting[call] = replace(waiting, offered="")
-        return [self._become(agent, State.AWAY, now, reason), *self._assign(now, wall)]
+        seat = self._seats[agent]
+        seat.missed += reason == "no_answer"
+        self._trails.note(call, now, "refused", agent, reason)
+        return self._depart(seat, State.AWAY, now, wall, reason)
 
     def ended(self, agent: str, now: float) -> list[Decision]:
-        """The conversation is over: wrap-up, with a deadline."""
-        old = self._agents.get(agent)
-        if old is None or old.state is not State.ON_CALL:
+        """The conversation is over: wrap-up, with a deadline. A dismissed agent is gone."""
+        seat = self._seats.get(agent)
+        if seat is None or seat.state is not State.ON_CALL:
             return []
-        return [self._become(agent, State.WRAP_UP, now, call=old.call, deadline=now + self._limits.wrap_up)]
-
-    def wrapped_up(self, agent: str, now: float, wall: float) -> list[Decision]:
-        """Wrap-up is done: ready, or what the agent wished for meanwhile."""
-        old = self._agents.get(agent)
-        if old is None or old.state is not State.WRAP_UP:
-            return []
-        return [self._become(agent, State(old.retiring or State.READY), now), *self._assign(now, wall)]
+        self._trails.note(seat.call, now, "ended", agent)
+        if seat.dismissed:
+            del self._seats[agent]
+            self._alarms.set(seat, 0.0)
+            return [seat.changed]
+        self._alarms.set(seat, now + seat.rule.wrap_up)
+        seat.become(State.WRAP_UP, now)
+        return [seat.changed]
 
     # Time
 
     def next_deadline(self) -> float | None:
         """When `tick` must be called next, or None."""
-        while self._due and self._agents[self._due[0][1]].deadline != self._due[0][0]:
-            heapq.heappop(self._due)
-        deadlines = [waiting.since + self._limits.wait for waiting in self._waiting.values() if not waiting.offered]
-        return min((*deadlines, *(deadline for deadline, _ in self._due[:1])), default=None)
-
-    def _keep(self, agent: Agent) -> None:
-        """Take over an agent whose deadline may be new."""
-        self._agents[agent.id] = agent
-        if agent.deadline:
-            heapq.heappush(self._due, (agent.deadline, agent.id))
-        if len(self._due) > 64 + 4 * len(self._agents):
-            self._due = [(each.deadline, each.id) for each in self._agents.values() if each.deadline]
-            heapq.heapify(self._due)
+        return self._alarms.next()
 
     def tick(self, now: float, wall: float) -> list[Decision]:
-        """Act on every deadline that has passed."""
+        """Act on every deadline that has passed, in order."""
         decisions: list[Decision] = []
-        for agent in tuple(self._agents.values()):
-            if agent.deadline and agent.deadline <= now:
-                decisions += self._overdue(agent, now, wall)
-        for waiting in self.waiting():
-            if not waiting.offered and waiting.since + self._limits.wait <= now:
-                del self._waiting[waiting.call]
-                decisions.append(GiveUp(waiting.call))
-        return decisions + self._assign(now, wall)
-
-    def _overdue(self, agent: Agent, now: float, wall: float) -> list[Decision]:
-        if agent.state is State.RINGING:
-            return [
-                Withdraw(agent.call, agent.id, "no_answer"),
-                *self.refused(agent.call, agent.id, now, wall, "no_answer"),
-            ]
-        if agent.state is State.WRAP_UP:
-            return self.wrapped_up(agent.id, now, wall)
-        self._keep(replace(agent, deadline=now + self._limits.ring))  # said again until it ends
-        return [Overdue(agent.call, agent.id)]
-
-    # The rule
-
-    def _assign(self, now: float, wall: float) -> list[Decision]:
-        decisions: list[Decision] = []
-        unoffered = [waiting for waiting in self._waiting.values() if not waiting.offered]
-        if not unoffered:
-            return decisions
-        idle = sorted((agent for agent in self._agents.values() if agent.state is State.READY), key=_idle)
-        for waiting in sorted(unoffered, key=_place) if idle else ():
-            chosen = next((agent for agent in idle if not ineligible(agent, waiting, wall)), None)
-            if chosen:
-                idle.remove(chosen)
-                decisions += self._offer(waiting, chosen, now)
+        while (owner := self._alarms.due(now)) is not None:
+            if isinstance(owner, Seat):
+                decisions += self._overdue(owner, now, wall)
+            else:
+                decisions += self._turn(owner, now, wall)
         return decisions
 
-    def _offer(self, waiting: Waiting, agent: Agent, now: float) -> list[Decision]:
-        deadline = now + self._limits.ring
-        self._waiting[waiting.call] = replace(waiting, offered=agent.id)
-        self._keep(replace(agent, state=State.RINGING, call=waiting.call, deadline=deadline))
-        return [Offer(waiting.call, agent.id, deadline), Changed(agent.id)]
+    def _overdue(self, seat: Seat, now: float, wall: float) -> list[Decision]:
+        if seat.state is State.RINGING:
+            call = seat.call
+            return [Withdraw(call, seat.id, "no_answer"), *self.refused(call, seat.id, now, wall, "no_answer")]
+        if seat.state is State.WRAP_UP:
+            return self.wrapped_up(seat.id, now, wall)
+        self._alarms.set(seat, now + SAID_AGAIN)
+        return [Overdue(seat.call, seat.id, "agent_dismissed" if seat.dismissed else "longest_call")]
 
-    def _release(self, agent: Agent, reason: str) -> list[Decision]:
-        waiting = self._waiting.get(agent.call)
-        if agent.state is not State.RINGING or waiting is None:
+    def _turn(self, call: Call, now: float, wall: float) -> list[Decision]:
+        """A waiting call has waited too long, or long enough for its next step, or its last agent's time is over."""
+        if call.last_moment() > now:
+            return self._settle(call, now, wall)
+        self._take_out(call)
+        del self._calls[call.id]
+        self._trails.note(call.id, now, "gave_up")
+        return [GiveUp(call.id)]
+
+    # A call looks for an agent
+
+    def _settle(self, call: Call, now: float, wall: float) -> list[Decision]:
+        """An agent at once, or a place in the pool of the call's step."""
+        decisions = self._advance(call, now)
+        pool = self._pool(call, now, wall)
+        seat = self._pools.seat_for(pool, wall)
+        if seat:
+            return [*decisions, *self._offer(call, seat, now)]
+        self._wait(call, pool)
+        return decisions
+
+    def _line_up(self, call: Call, now: float, wall: float) -> list[Decision]:
+        """A place only: `_assign` follows."""
+        decisions = self._advance(call, now)
+        self._wait(call, self._pool(call, now, wall))
+        return decisions
+
+    def _advance(self, call: Call, now: float) -> list[Decision]:
+        self._take_out(call)
+        if not call.relax(now):
             return []
-        self._waiting[agent.call] = replace(waiting, offered="")
-        return [Withdraw(agent.call, agent.id, reason)]
+        self._trails.note(call.id, now, "relaxed", call.step)
+        return [Relaxed(call.id, call.step)]
 
-    def _become(
-        self,
-        agent: str,
-        state: State,
-        now: float,
-        reason: str = "",
-        *,
-        call: str = "",
-        deadline: float = 0.0,
-        keep_place: bool = False,
-    ) -> Changed:
-        old = self._agents[agent]
-        busy = state in (State.ON_CALL, State.WRAP_UP)
-        since = old.since if keep_place or (state is old.state is State.READY) else now
-        self._keep(
-            replace(
-                old,
-                state=state,
-                since=since,
-                reason=reason,
-                call=call,
-                deadline=deadline,
-                retiring=old.retiring if busy else "",
-            )
-        )
-        return Changed(agent)
+    def _wait(self, call: Call, pool: Pool) -> None:
+        self._pools.wait(pool, call)
+        self._alarms.set(call, call.next_moment())
+
+    def _pool(self, call: Call, now: float, wall: float) -> Pool:
+        waiting, rule = call.waiting, call.rule
+        if waiting.only_agent:
+            return self._pools.desk(ask_for(waiting.only_agent, rule))
+        key = (rule.id, call.step, waiting.needs, waiting.stores)
+        pool = self._pools.get(key)
+        if pool is None:
+            ask = ask_of(rule, rule.steps[call.step], waiting.needs, waiting.stores)
+            pool = self._pools.make(key, ask, self._strategies[rule.strategy])
+        return self._held(call, pool, now, wall) if waiting.last_agent else pool
+
+    def _held(self, call: Call, pool: Pool, now: float, wall: float) -> Pool:
+        """The last agent's own pool while the call is kept for them: here, able, and within the rule's time."""
+        last = self._seats.get(call.waiting.last_agent)
+        here = last is not None and last.state not in GONE and not last.dismissed
+        able = here and last is not None and pool.admits(last) and last.certified(pool.ask.data_class, wall)
+        call.held = able and call.wants_last_agent(now)
+        call.unheld = not call.held
+        return self._pools.desk(ask_for(call.waiting.last_agent, call.rule)) if call.held else pool
+
+    def _take_out(self, call: Call) -> None:
+        if call.pool:
+            call.pool.withdraw(call)
+            call.pool = None
+        self._alarms.set(call, 0.0)
+
+    # An agent looks for a call
+
+    def _free(self, seat: Seat, idle_since: float, now: float, wall: float) -> list[Decision]:
+        """The agent is ready: they take their first call, or wait for one."""
+        seat.become(State.READY, now)
+        seat.since = seat.idle_since = idle_since
+        seat.call = ""
+        self._alarms.set(seat, 0.0)
+        call = self._pools.call_for(seat, wall)
+        if call:
+            return self._offer(call, seat, now)
+        self._pools.stand(seat)
+        return [seat.changed]
+
+    def _assign(self, now: float, wall: float) -> list[Decision]:
+        """Many calls or agents are new at once: calls by rank, each to the agent its queue's strategy puts first."""
+        decisions: list[Decision] = []
+        for call, seat in self._pools.matches(wall):
+            decisions += self._offer(call, seat, now)
+        return decisions
+
+    def _offer(self, call: Call, seat: Seat, now: float) -> list[Decision]:
+        self._trails.offered(call, seat, self._pools, now)
+        self._take_out(call)
+        self._pools.go(seat)
+        deadline = now + call.rule.ring
+        call.offered, seat.call = seat.id, call.id
+        self._alarms.set(seat, deadline)
+        seat.become(State.RINGING, now)
+        return [Offer(call.id, seat.id, deadline), seat.changed]
+
+    # An agent's state
+
+    def _talk(self, seat: Seat, call: str, rule: QueueRule, now: float) -> list[Decision]:
+        seat.call, seat.rule = call, rule
+        self._alarms.set(seat, now + rule.longest_call)
+        seat.become(State.ON_CALL, now)
+        return [seat.changed]
+
+    def _wish(self, agent: str, to: State, now: float, wall: float, reason: str) -> list[Decision]:
+        seat = self._seats.get(agent)
+        if seat is None:
+            return []
+        if seat.state is State.ON_CALL:
+            seat.retiring, seat.wish_reason = to.value, reason
+            return []
+        rung = [Withdraw(seat.call, agent, "agent_gone")] if seat.state is State.RINGING else []
+        if rung:
+            self._trails.note(seat.call, now, "refused", agent, "agent_gone")
+        return [*rung, *self._depart(seat, to, now, wall, reason)]
+
+    def _depart(self, seat: Seat, to: State, now: float, wall: float, reason: str) -> list[Decision]:
+        """No calls for this agent: the one that rings them and those kept for them look for others, by rank."""
+        self._pools.go(seat)
+        rung = self._calls.get(seat.call) if seat.state is State.RINGING else None
+        seat.call, seat.retiring = "", ""
+        self._alarms.set(seat, 0.0)
+        seat.become(to, now, reason)
+        decisions: list[Decision] = [seat.changed]
+        moved = [call for call in self._pools.at_desk(seat.id) if call.held]
+        if rung:
+            rung.offered = ""
+            moved.append(rung)
+        for call in sorted(moved, key=_rank):
+            decisions += self._settle(call, now, wall)
+        return decisions
+
+    def _hire(self, member: Agent, now: float) -> Seat | None:
+        """The agent, when anything about them is new."""
+        seat = self._seats.get(member.id)
+        if seat is None:
+            seat = self._seats[member.id] = Seat(member, now)
+            return seat
+        if seat.dismissed:
+            seat.dismissed = False
+            self._alarms.set(seat, now + seat.rule.longest_call)
+        return seat if seat.learn(member) else None
+
+    def _reconsider(self, seat: Seat, now: float, wall: float) -> list[Decision]:
+        """Their skills or certificates are new: find their pools again, and let go of calls kept for them in vain."""
+        self._pools.changed(seat)
+        decisions: list[Decision] = []
+        for call in self._pools.at_desk(seat.id):
+            decisions += self._line_up(call, now, wall)
+        return decisions
+
+    def _dismiss(self, seat: Seat, now: float, wall: float) -> list[Decision]:
+        if seat.state is State.ON_CALL:
+            seat.dismissed = True
+            self._alarms.set(seat, now + SAID_AGAIN)
+            return [Overdue(seat.call, seat.id, "agent_dismissed")]
+        decisions = self._wish(seat.id, State.OFFLINE, now, wall, "")
+        del self._seats[seat.id]
+        return decisions
+
+    def _rule(self, queue: str) -> QueueRule:
+        rule = self._rules.get(queue)
+        if rule is None:
+            raise ConfigError(f"queue {queue!r} is not there; there are {', '.join(sorted(self._rules)) or 'none'}")
+        return rule
 
 
-def _place(waiting: Waiting) -> tuple[float, str]:
-    return waiting.since, waiting.call
-
-
-def _idle(agent: Agent) -> tuple[float, str]:
-    return agent.since, agent.id
-
-
-def _why_not(agent: Agent, waiting: Waiting, wall: float) -> str:
-    if agent.id == waiting.offered:
-        return ""
-    return ineligible(agent, waiting, wall) or (
-        f"is {agent.state}" if agent.state is not State.READY else "not reached"
-    )
+def _checked(queues: Iterable[QueueRule], strategies: Mapping[str, Strategy]) -> dict[str, QueueRule]:
+    rules: dict[str, QueueRule] = {}
+    for rule in queues:
+        if rule.id in rules:
+            raise ConfigError(f"queue {rule.id!r} is there twice; give each queue a name of its own")
+        chosen(rule.strategy, strategies, rule.id)
+        rules[rule.id] = rule
+    return rules
