@@ -113,6 +113,19 @@ class TestFloor:
         )["groups"]
         assert not floor.eligible(Waiting("c2", "orders", 0.0, (Need("welding"),)))
 
+    async def test_what_changes_in_one_moment_is_told_once_as_it_stands_then(self, floor: Floor) -> None:
+        events = floor.events()
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        for state in (AgentState.READY, AgentState.AWAY):
+            floor.wish("mia", state)
+        floor.wish("lou", AgentState.READY)
+        told = [await first, await anext(events)]
+        assert [(each.agent, each.view.state) for each in told] == [("mia", AgentState.AWAY), ("lou", AgentState.READY)]
+        assert told[0].view == floor.view("mia")
+        floor.wish("mia", AgentState.OFFLINE)
+        assert (await anext(events)).view.state is AgentState.OFFLINE
+
     async def test_subscribers_see_every_change(self, floor: Floor) -> None:
         events = floor.events()
         first = asyncio.ensure_future(anext(events))
@@ -136,8 +149,9 @@ class TestFloor:
         events = floor.events()
         first = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
-        for state in [AgentState.READY, AgentState.AWAY] * 3:
-            floor.wish("mia", state)
+        floor.staff([member("mia"), member("lou"), member("noor")])
+        for agent in ("mia", "lou", "noor"):
+            floor.wish(agent, AgentState.READY)
         await first
         seen = [event async for event in events]
         assert len(seen) <= 2

@@ -46,6 +46,7 @@ class Floor:
         self._phones: dict[str, AgentPhone] = {}
         self._early: dict[str, AgentState] = {}  # wishes of agents whom the vault has not named yet
         self._subscribers: set[asyncio.Queue[Event]] = set()
+        self._changed: dict[str, None] = {}  # agents whose pages changed since listeners were told, in order
         self._woken = asyncio.Event()
         self._wall_of_zero = clock.wall() - clock.monotonic()  # read once, so that a state's beginning does not jitter
         self._revision = 0
@@ -182,7 +183,8 @@ class Floor:
     # Pages
 
     async def events(self) -> AsyncIterator[Event]:
-        """Every change of every agent's page from now on. Ends when the reader falls too far behind."""
+        """Every agent's page as often as it changes, from now on; changes of one moment come as one. Ends when the
+        reader falls too far behind."""
         queue: asyncio.Queue[Event] = asyncio.Queue(MAX_UNREAD)
         self._subscribers.add(queue)
         try:
@@ -222,11 +224,21 @@ class Floor:
             seat.put_nowait(decision)
 
     def _publish(self, agent: str) -> None:
+        """Their page has changed. Whoever listens is told once the loop comes round: a page that changes three times
+        in one step (an end, the wrap-up, what is shown) is sent once, as it stands then."""
         self._revision = max(self._revision + 1, int(self._clock.wall() * 1_000_000))
-        view = self._views[agent] = replace(self.view(agent), revision=self._revision)
+        self._views[agent] = replace(self.view(agent), revision=self._revision)
+        if self._subscribers:
+            if not self._changed:
+                asyncio.get_running_loop().call_soon(self._tell)
+            self._changed[agent] = None
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, {}
         for queue in tuple(self._subscribers):
             try:
-                queue.put_nowait(Event("state", agent, view))
+                for agent in changed:
+                    queue.put_nowait(Event("state", agent, self._views[agent]))
             except asyncio.QueueFull:
                 self._subscribers.discard(queue)
                 log.warning("a page's event stream fell behind and was cut")
