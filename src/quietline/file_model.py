@@ -75,14 +75,24 @@ def _said(error: ErrorDetails, model: type[BaseModel], file: Marked) -> tuple[Pl
 
 
 def _place(loc: tuple[int | str, ...], value: Any) -> Place:
-    """The parts of a location that are in the file: pydantic also names union members and "[key]"."""
+    """The parts of a location that are in the file: pydantic also names union members and "[key]".
+
+    A union's tag is the value of one key, and may also be the name of another: `do: queue` beside `queue: orders`.
+    """
     place: list[int | str] = []
-    for part in loc:
+    tag = ""
+    for number, part in enumerate(loc):
         inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
-        if inside:
+        if inside and not tag and number + 1 < len(loc) and _is_tag(part, value):
+            tag = str(part)
+        elif inside:
             place.append(part)
-            value = value[part]
+            value, tag = value[part], ""
     return tuple(place)
+
+
+def _is_tag(part: int | str, value: Any) -> bool:
+    return isinstance(value, dict) and any(each == part for key, each in value.items() if key != part)
 
 
 def _wanted(what: str) -> Callable[[Any, Mapping[str, Any]], str]:

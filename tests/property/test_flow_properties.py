@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quietline.plain import plain
@@ -103,6 +103,7 @@ def right(flows: dict[str, Flow]) -> bool:
     return not any(each.error for each in check(flows, AROUND))
 
 
+@settings(max_examples=60)
 @given(chains(), st.integers(0, 3), st.booleans())
 def test_a_caller_who_does_nothing_is_let_go(flows: dict[str, Flow], assurance: int, closed: bool) -> None:
     if not right(flows):
@@ -118,6 +119,7 @@ def test_a_caller_who_does_nothing_is_let_go(flows: dict[str, Flow], assurance: 
     raise AssertionError("still there")
 
 
+@settings(max_examples=60)
 @given(chains(), st.lists(st.integers(0, 20), max_size=40))
 def test_whatever_happens_a_position_can_be_saved_and_picked_up(flows: dict[str, Flow], picks: list[int]) -> None:
     if not right(flows):

@@ -19,6 +19,7 @@ COMMANDS = (
     "status",
     "doctor",
     "config",
+    "flow",
     "vault",
     "staff",
     "phone",

@@ -1,0 +1,76 @@
+"""What every prompt is made of, before any sound is made: pieces, spoken or recorded, by name and language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quietline.errors import ConfigError
+from quietline.telephony import prompt_words as words
+from quietline.telephony.prompts import WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A text, and the language whose voice speaks it."""
+
+    text: str
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A WAV file of one's own."""
+
+    path: Path
+
+
+Piece = Spoken | Recorded
+Scripts = dict[tuple[str, str], tuple[Piece, ...]]  # (prompt's name, language) -> what is heard, one after the other
+
+
+def built_in() -> Scripts:
+    """The prompts that Quietline has of its own accord, in the languages it speaks."""
+    languages: Mapping[str, Mapping[str, str]] = {
+        "en": {str(prompt): text for prompt, text in WORDS.items()},
+        "fr": words.FRENCH,
+        "de": words.GERMAN,
+        "es": words.SPANISH,
+    }
+    return {
+        (str(prompt), language): (Spoken(text, language),)
+        for language, texts in languages.items()
+        for prompt, text in texts.items()
+    }
+
+
+def menu_prompt(flow: str, step: str) -> str:
+    """The name of a menu's words that are made of its choices."""
+    return f"menu {flow}/{step}"
+
+
+def menu_pieces(choices: Iterable[tuple[str, Mapping[str, str], str]], language: str) -> tuple[Piece, ...]:
+    """A menu's words from (key, label by language, language chosen by the key), in the order given.
+
+    A key that chooses a language is offered in that language's own words and voice. Raises ConfigError for a label that
+    is missing, and for a language in which we have no sentence.
+    """
+    return tuple(_offered(key, labels, chosen, chosen or language) for key, labels, chosen in choices)
+
+
+def own_name(language: str | None) -> str:
+    """How a language calls itself, "" for none and for one that we do not know."""
+    return words.OWN_NAMES.get(language or "", "")
+
+
+def _offered(key: str, labels: Mapping[str, str], chosen: str, spoken: str) -> Spoken:
+    label = labels.get(spoken) or own_name(chosen)
+    if not label:
+        raise ConfigError(
+            f"key {key} has no label in `{spoken}`; add one, or give the menu words of its own with `say`"
+        )
+    sentence = words.choice(spoken, label, key)
+    if sentence is None:
+        raise ConfigError(f"Quietline has no sentence for a menu in `{spoken}`; give the menu words with `say`")
+    return Spoken(sentence, spoken)
