@@ -100,7 +100,7 @@ class Identity:
         self._store = store
         self._voucher = voucher
         self._sealer = sealer
-        self._stores = tuple(stores)
+        self._stores = stores  # iterated anew at each use: they change when a chain is applied
 
     # -- writing; `leaf` is that of the ledger entry just made durable
 

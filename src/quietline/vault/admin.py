@@ -23,6 +23,7 @@ from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.skills import parse_skills
+from quietline.stores_in_force import StoresInForce
 from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
@@ -68,8 +69,7 @@ class Admin:
         self._sessions, self._phones, self._importer = sessions, phones, importer
         self.trunks = trunks
         self._export = export
-        self._stores = {store.id for store in config.stores}
-        self._controllers = {store.controller for store in config.stores}
+        self._stores = StoresInForce(config)
         self._alerted: set[str] = set()
 
     # -- staff
@@ -77,8 +77,9 @@ class Admin:
     async def staff_add(self, new: NewAccount) -> str:
         """The new agent's token. Raises ConfigError: taken login, unknown role or store, bad skill or password."""
         role, skills = _role(new.role), parse_skills(new.skills)
-        if new.store not in self._stores:
-            raise ConfigError(f"staff: store: one of {', '.join(sorted(self._stores)) or 'none configured'}")
+        stores = {store.id for store in self._stores}
+        if new.store not in stores:
+            raise ConfigError(f"staff: store: one of {', '.join(sorted(stores)) or 'none configured'}")
         if await self._by_login(new.login):
             raise ConfigError("staff: another account has this login; choose another")
         password = await self._passwords.hash(new.password, TICKET)
@@ -186,7 +187,7 @@ class Admin:
 
     async def import_customers(self, batch: Any) -> dict[str, int]:
         """Seal and index a batch (importing.py): {"stored", "with_phone"}. Raises ConfigError and stores none of it."""
-        customers = read_batch(batch, self._controllers)
+        customers = read_batch(batch, {store.controller for store in self._stores})
         ticket = await self._journal.first(Kind.RECORDS_IMPORTED, "admin", "import", customers=len(customers))
         with_phone = await asyncio.to_thread(self._importer.store, customers, ticket)
         return {"stored": len(customers), "with_phone": with_phone}

@@ -21,6 +21,7 @@ from quietline.ledger.vocabulary import Kind
 from quietline.legs import LegTicket
 from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.stores_in_force import StoresInForce
 from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
 from quietline.vault.callbacks import Callbacks
 from quietline.vault.journal import Journal
@@ -77,7 +78,7 @@ class Calls:
         self.callbacks = callbacks
         self._background = background
         self._countries = {trunk.name: trunk.country for trunk in config.trunks}
-        self._stores = {number: store for store in config.stores for number in store.numbers}
+        self._stores = StoresInForce(config)
 
     # -- the caller
 
@@ -92,7 +93,7 @@ class Calls:
         self._arrive(self._check(header, "caller"))
 
     def _arrive(self, ticket: LegTicket) -> None:
-        store = self._stores.get(ticket.dialled)
+        store = self._stores.by_number(ticket.dialled)
         self._journal.soon(
             Kind.CALL_ARRIVED,
             leg=ticket.id,
@@ -121,7 +122,7 @@ class Calls:
 
     def _controller_of(self, ticket: LegTicket) -> str:
         """GDPR controller of the store dialled, "" for none of ours."""
-        store = self._stores.get(ticket.dialled)
+        store = self._stores.by_number(ticket.dialled)
         return store.controller if store else ""
 
     async def _find(self, controller: str, ticket: LegTicket) -> tuple[str, str]:

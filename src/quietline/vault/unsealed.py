@@ -32,6 +32,7 @@ from quietline.config import Config
 from quietline.errors import Unavailable
 from quietline.ledger.ports import BodySealer, Ledger
 from quietline.ledger.vocabulary import Kind
+from quietline.stores_in_force import StoresInForce
 from quietline.vault.admin import Admin
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
@@ -277,7 +278,7 @@ class _Core:
         self, journal: Journal, legs: LegBook, grants: Grants, policies: Policies, voucher: Voucher
     ) -> tuple[Desk, Admin]:
         config, clock = self.world.config, self.world.clock
-        identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), config.stores)
+        identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), StoresInForce(config))
         sessions = await self._sessions(journal, voucher)
         phones, trunks = await self._credentials(journal)
         looks = Looks(clock, journal, legs, grants, policies, self.records)
