@@ -25,7 +25,7 @@ from quietline.routing.model import GiveUp, Offer, Overdue, Waiting, Withdraw
 from quietline.sealed import Sealed
 from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt, Telephony
 from quietline.telephony.sdp import UnacceptableOffer
-from quietline.vault.ports import CallVault
+from quietline.vault.ports import CallVault, Match
 
 log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ VAULT_RETRY = 2.0  # seconds
 CONFIRM_RETRY, CONFIRM_RETRIES = 0.1, 50  # seconds and times to ask again until the edge knows the agent's leg is up
 MENU_WAIT = 8.0  # seconds to choose after the menu was read
 MENU_READINGS = 2
+SAVE_WITHIN = 0.02  # seconds
 
 
 class Journal(Protocol):
@@ -104,7 +105,9 @@ class Call:
         self.media = media
         self.progress = progress
         self.agent_leg = agent_leg
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._told_to_end = ""
+        self._unsaved: asyncio.TimerHandle | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._recognising: asyncio.Task[None] | None = None
         self._verifying: asyncio.Task[None] | None = None
@@ -113,9 +116,10 @@ class Call:
         """Tell the story from the step where it stands, until either side, the desk or a fault ends it."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._tasks.create_task(self._hear_caller())
-                self._tasks.create_task(self._hear_desk())
-                self._tasks.create_task(self._probe_legs())
+                self._spawn(self._hear_caller())
+                self._beat()
+                if self._told_to_end:
+                    self._spawn(self._end())
                 await self._story()
         except* CallOver as over:
             self.progress.outcome = str(_first(over))
@@ -124,18 +128,19 @@ class Call:
             self.house.recorder.record(Kind.FAULT, self.leg.id, part="relay")
         finally:
             self._tasks = None
+            self._stop_timers()
             await self._close()
 
     async def _story(self) -> None:
         for step in STORY[self.progress.step :]:
             await step(self)
             self.progress.step += 1
-            self._save()
+            self._save() if step in SAVED_AT_ONCE else self._save_soon()
         raise CallOver("finished")
 
     # (1) The edge has admitted the call: TLS or a named trunk, SRTP or refused. Answer it.
     async def _admit(self) -> None:
-        self._spawn(self._announce())  # (2)
+        self._recognising = self._spawn(self._recognise(self.house.vault.arrive_and_match))
         try:
             self.leg.answer(await self.media.answer_caller(self.leg.offer))
         except UnacceptableOffer:
@@ -146,18 +151,14 @@ class Call:
             raise
 
     # (2) The ledger records the arrival; queued, never awaited: a dead ledger must not stop calls.
-    async def _announce(self) -> None:
-        if self.leg.ticket:
-            with suppress(Unavailable):
-                await self.house.vault.arrive(self.leg.ticket.raw)
-
-    # (3) Match by blind index: a token comes back, never a number. (4) Assurance is scored with it.
-    async def _recognise(self) -> None:
+    # (3) Match by blind index: a token comes back, never a number.
+    # (4) Assurance is scored with it. The three are one question to the vault.
+    async def _recognise(self, ask: Callable[[Sealed[str]], Awaitable[Match]]) -> None:
         if self.leg.ticket is None:
             self.progress.vault = "refused"
             return
         try:
-            match = await self.house.vault.match(self.leg.ticket.raw)
+            match = await ask(self.leg.ticket.raw)
         except (Unavailable, Denied):
             self.progress.vault = "unavailable"
             return
@@ -166,7 +167,6 @@ class Call:
     # (5) The notice plays, the menu asks what the call is about. Known and unknown callers hear the same, and nobody
     # waits for the vault.
     async def _greet(self) -> None:
-        self._recognising = self._spawn(self._recognise())
         keys = self.media.digits()  # a key pressed during the notice counts; the notice itself is not cut short
         if self.house.settings.notice:
             await asyncio.sleep(await self.media.play(Prompt.NOTICE))
@@ -206,7 +206,7 @@ class Call:
         self._record(Kind.CALL_OFFERED, agent=offer.agent)
         sdp = await self.media.offer_agent(attempt, self.house.floor.phone(offer.agent))
         self.agent_leg = self.house.telephony.dial_agent(offer.agent, self.progress.alias, sdp)
-        self._save()
+        self._save_soon()
         answer = await self._answer(self.agent_leg, offer)
         if answer is None:
             return False
@@ -239,16 +239,20 @@ class Call:
 
     async def _first_outcome(self, leg: Leg) -> LegEvent | None:
         """What the phone says, or None when the floor withdraws the offer first."""
-        phone = self._spawn(_outcome(leg))
-        turn = self._spawn(self._withdrawn())
-        done, pending = await asyncio.wait({phone, turn}, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        return phone.result() if phone in done else None
+        try:
+            async with asyncio.timeout(None) as offered:
+                withdrawal = self._spawn(self._withdrawn(offered))
+                try:
+                    return await _outcome(leg)
+                finally:
+                    withdrawal.cancel()
+        except TimeoutError:
+            return None
 
-    async def _withdrawn(self) -> None:
+    async def _withdrawn(self, offered: asyncio.Timeout) -> None:
         while not isinstance(await self.house.floor.turn(self.progress.id), Withdraw):
             pass
+        offered.reschedule(0.0)
 
     # (8) They talk. The desk shows the minimum; each further look is the vault's to decide.
     async def _converse(self) -> None:
@@ -267,7 +271,7 @@ class Call:
         while self.progress.grant == "" and self.leg.ticket and self.agent_leg and self.agent_leg.ticket:
             try:
                 if self.progress.vault != "ok":
-                    await self._recognise()
+                    await self._recognise(self.house.vault.match)
                 self.progress.grant = await self.house.vault.connect(self.leg.ticket.id, self.agent_leg.ticket.raw)
                 self.progress.vault = "ok"
             except Unavailable:
@@ -280,7 +284,7 @@ class Call:
                     break
                 await asyncio.sleep(CONFIRM_RETRY)  # our ACK is still on its way through the edge
         self._show(self.progress.agent)
-        self._save()
+        self._save_soon()
 
     async def _hear_agent(self) -> None:
         """Hold, resume and ICE restarts are answered here; the caller never sees a re-INVITE."""
@@ -313,7 +317,7 @@ class Call:
             await self.media.mute_digits(False)
         self.house.floor.show(agent, verifying="passed" if passed else "failed", assurance=self.progress.assurance)
         await self.media.play(Prompt.CODE_OK if passed else Prompt.CODE_WRONG)
-        self._save()
+        self._save_soon()
 
     async def _key_code(self, keys: AsyncIterator[str]) -> bool:
         """True once the keyed code is right; False when the tries or the time are used up."""
@@ -335,9 +339,8 @@ class Call:
         if self.agent_leg:
             self.agent_leg.hang_up()
         self.house.floor.leave(self.progress.id, self.progress.agent)
+        # The vault closes every grant of the leg at this word; a missed one opens nothing, for it asks the edge.
         self._record(Kind.CALL_ENDED, outcome=self.progress.outcome or "fault")
-        with suppress(Unavailable):  # the vault asks the edge before every open, so a missed word opens nothing
-            await self.house.vault.hang_up(self.leg_id)
         with suppress(RelayUnavailable):
             await self.media.release()
         self.house.journal.forget(self.progress.id)
@@ -352,22 +355,29 @@ class Call:
             elif event.kind in (LegEventKind.ENDED, LegEventKind.CANCELLED):
                 raise CallOver("caller_lost" if event.reason else "caller_hung_up")
 
-    async def _hear_desk(self) -> None:
-        raise CallOver(await self._over)
-
     def hang_up(self, reason: str = "agent_hung_up") -> None:
         """The desk, or the controller's own end, asks for the end."""
-        if not self._over.done():
-            self._over.set_result(reason)
+        if not self._told_to_end:
+            self._told_to_end = reason
+            if self._tasks:
+                self._spawn(self._end())
+
+    async def _end(self) -> None:
+        raise CallOver(self._told_to_end)
+
+    def _beat(self) -> None:
+        self._heartbeat = asyncio.get_running_loop().call_later(HEARTBEAT, self._probe)
+
+    def _probe(self) -> None:
+        self._spawn(self._probe_legs())
+        self._beat()
 
     async def _probe_legs(self) -> None:
         """A dead phone, tab or network sends no BYE; a relay that lost the call carries no sound."""
-        while True:
-            await asyncio.sleep(HEARTBEAT)
-            for leg in (self.leg, self.agent_leg):
-                if leg and leg.alive:
-                    leg.probe(PROBE_WAIT)
-            await self.media.silence_seconds()
+        for leg in (self.leg, self.agent_leg):
+            if leg and leg.alive:
+                leg.probe(PROBE_WAIT)
+        await self.media.silence_seconds()
 
     # Small things
 
@@ -401,7 +411,21 @@ class Call:
         self.house.recorder.record(kind, self.leg_id, call=self.progress.id, **fields)
 
     def _save(self) -> None:
+        if self._unsaved:
+            self._unsaved.cancel()
+            self._unsaved = None
         self.house.journal.save(self.progress.id, self.record())
+
+    def _save_soon(self) -> None:
+        """Steps that follow each other closely are written as one. What a crash may undo in this time is a step that
+        another life takes again: a key, a ringing phone, the grant, but neither the caller's nor the agent's leg."""
+        if self._unsaved is None:
+            self._unsaved = asyncio.get_running_loop().call_later(SAVE_WITHIN, self._save)
+
+    def _stop_timers(self) -> None:
+        for timer in (self._unsaved, self._heartbeat):
+            if timer:
+                timer.cancel()
 
     def record(self) -> dict[str, Any]:
         """Everything another life of this process needs to go on. Personal: the journal seals it."""
@@ -423,6 +447,8 @@ STORY: tuple[Callable[[Call], Awaitable[None]], ...] = (
     Call._find_agent,
     Call._converse,
 )
+# What another life cannot take up again without the record: the caller is answered, the agent is connected.
+SAVED_AT_ONCE = (Call._admit, Call._find_agent)
 
 
 def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, progress: dict[str, Any]) -> Call:
