@@ -42,7 +42,7 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
     floor = Floor(queue_rules(config.queues, settings), clock)
     vault = CallVaultClient(paths.vault_socket)
     recorder = VaultRecorder(vault)
-    journal = SealedJournal(paths.state / "controller" / "journal.db", bytes.fromhex(secrets["journal_key"]))
+    journal = SealedJournal(paths.state / "controller" / "journal", bytes.fromhex(secrets["journal_key"]))
     relay = await RtpengineRelay.open(config.relay, prompts.make(config.queues, paths.state / "prompts"))
     endpoint = await SipEndpoint.open(config)
     controller = Controller(

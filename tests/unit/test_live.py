@@ -14,9 +14,10 @@ import pytest
 
 from quietline import wire
 from quietline.call import House
+from quietline.chain import Chain, from_config
 from quietline.clock import SystemClock
+from quietline.config import Config, Queue
 from quietline.config import Controller as Settings
-from quietline.config import Queue
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError, Unavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
@@ -28,7 +29,6 @@ from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
 from quietline.live.journal import SealedJournal
 from quietline.live.recorder import VaultRecorder
-from quietline.live.rules import queue_rules
 from quietline.routing.model import GiveUp, Need, Offer, QueueRule, Waiting, Withdraw
 from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind
 from quietline.testing.fake_call import FakeLeg, FakeRelay, FakeTelephony, FakeVault, ticket
@@ -287,7 +287,8 @@ class Building:
         self.telephony.answers = [LegEvent(LegEventKind.ANSWERED, sdp="sdp")]
         self.journal = SealedJournal(folder / "journal.db", KEY)
         settings, queues = Settings(), (Queue("orders", "Orders", "1", ("orders",)),)
-        self.floor = Floor(queue_rules(queues, settings), self.clock)
+        chain = from_config(Config(queues=queues, controller=settings))
+        self.floor = Floor(chain.rules(), self.clock)
         house = House(
             self.telephony,
             self.vault,
@@ -299,7 +300,7 @@ class Building:
             queues,
         )
         self.controller = Controller(house, self.relay, self.journal)
-        desk = DeskServer(self.floor, self.controller.calls, frozenset())
+        desk = DeskServer(self.floor, self.controller.calls, frozenset(), lambda: chain)
         self.server = wire.WireServer(folder / "controller.sock", desk.handle, desk.subscribe)
         self.client = wire.WireClient(folder / "controller.sock")
         self.running: asyncio.Task[None] | None = None
@@ -370,10 +371,19 @@ class TestController:
             await building.client.call(**frame)
 
     async def test_only_the_web_process_may_ask(self, building: Building) -> None:
-        desk = DeskServer(building.floor, {}, frozenset({4242}))
+        desk = DeskServer(building.floor, {}, frozenset({4242}), Chain)
         with pytest.raises(Denied, match="wrong-user"):
             await desk.handle(wire.Peer(1, 4243, 1), {"op": "floor"})
         assert "waiting" in await desk.handle(wire.Peer(1, 4242, 1), {"op": "floor"})
+
+    async def test_only_root_may_change_what_is_in_force(self, building: Building) -> None:
+        asked: list[str] = []
+        desk = DeskServer(building.floor, {}, frozenset({4242}), lambda: asked.append("reload") or Chain())
+        with pytest.raises(Denied, match="wrong-user"):
+            await desk.handle(wire.Peer(1, 4242, 1), {"op": "reload"})
+        assert asked == []
+        assert await desk.handle(wire.Peer(1, 0, 0), {"op": "reload"}) == {"stores": 0, "queues": 0, "flows": 0}
+        assert asked == ["reload"]
 
     async def test_a_clean_stop_says_goodbye(self, tmp_path: Path) -> None:
         built = Building(tmp_path)
