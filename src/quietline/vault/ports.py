@@ -154,6 +154,33 @@ class DeskVault(Protocol):
         """After the hang-up: {"order_reference": "QL-20417" or "", "note": this call's note or ""}, nothing else."""
 
 
+@dataclass(frozen=True, slots=True)
+class StaffPlan:
+    """What an applied list of people changes, or would. Tokens only; who is new has none before they are added."""
+
+    added: int
+    changed: dict[str, list[str]]  # agent -> what differs: "store" | "role" | "skills" | "name"
+    retired: list[str]  # in service, made by an earlier apply or by hand, and not on the list
+    unchanged: int
+    words: dict[str, str] = field(default_factory=dict, repr=False)  # login -> one-time sign-in word, of those just added
+
+
+class AdminVault(Protocol):
+    """Asked by root only, by `AdminVaultClient.call(operation, ...)`; `quietline apply` needs these of it."""
+
+    async def staff_apply(self, people: list[dict[str, object]], digest: str, dry_run: bool) -> StaffPlan:
+        """Make the staff be these people: {"login", "name", "role", "store", "skills": ["orders:4", ...]}.
+
+        `digest`: SHA-256, hex, of the chain file that names them, for the ledger. Compared by login; all or nothing;
+        asked again, it changes nothing. `dry_run` only compares. Raises ConfigError, "agents[17]: what", for what cannot
+        be, and never says a login. A store need not be in force yet: people are applied before the chain is.
+        """
+
+    async def config_applied(self, digest: str, counts: dict[str, int]) -> None:
+        """Write CONFIG_APPLIED with the digest and how much of each kind was added, changed, removed: durable on
+        return, and asked before the configuration is in force."""
+
+
 class Kms(Protocol):
     """The key service: holds the key-encryption key (KEK) and never gives it out. May block on a network round trip, so
     it is called off the event loop; safe from several threads.
