@@ -28,6 +28,8 @@ from quietline.clock import SystemClock
 from quietline.errors import ProtocolError, QuietlineError
 from quietline.ledger.log import open_log
 from quietline.ledger.ports import Entry
+from quietline.live.controller import FLOOR_RECORD
+from quietline.live.journal import calls_in
 from quietline.telephony.edge import rpc_socket
 from quietline.telephony.edge_rpc import EdgeRpc
 from quietline.telephony.ng import NgClient
@@ -217,9 +219,8 @@ class Shop:
 
     def journal(self) -> list[str]:
         """Ids of the calls in the controller's journal."""
-        path = self.site.config.paths.state / "controller" / "journal.db"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
-            return [row[0] for row in database.execute("SELECT id FROM call") if row[0] != "floor"]
+        path = self.site.config.paths.state / "controller" / "journal"
+        return [call for call in calls_in(path) if call != FLOOR_RECORD]
 
     async def leftovers(self) -> dict[str, Any]:
         """What of calls is still anywhere: empty when every part has let go."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quietline import wire
 from quietline.call import House
@@ -22,12 +24,13 @@ from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError, Unavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
 from quietline.live import floor as floor_module
+from quietline.live import journal as journal_module
 from quietline.live import recorder as recorder_module
 from quietline.live.aliases import alias
 from quietline.live.controller import Controller
 from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
-from quietline.live.journal import SealedJournal
+from quietline.live.journal import SealedJournal, calls_in
 from quietline.live.recorder import VaultRecorder
 from quietline.routing.model import GiveUp, Need, Offer, QueueRule, Waiting, Withdraw
 from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind
@@ -168,53 +171,96 @@ class TestJournal:
     RECORD: ClassVar = {"leg": {"from": f"<sip:{NUMBER}@carrier.example>"}, "progress": {"id": "c1"}}
 
     def test_it_remembers_and_forgets(self, tmp_path: Path) -> None:
-        journal = SealedJournal(tmp_path / "j.db", KEY)
+        journal = SealedJournal(tmp_path / "j", KEY)
         journal.save("c1", self.RECORD)
         journal.save("c2", {})
         journal.forget("c2")
         journal.close()
-        assert SealedJournal(tmp_path / "j.db", KEY).load() == {"c1": self.RECORD}
+        assert SealedJournal(tmp_path / "j", KEY).load() == {"c1": self.RECORD}
 
     def test_promise_1_a_copied_disk_shows_noise(self, tmp_path: Path) -> None:
-        SealedJournal(tmp_path / "j.db", KEY).save("c1", self.RECORD)
+        SealedJournal(tmp_path / "j", KEY).save("c1", self.RECORD)
         stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert b"c1" in stored
         assert NUMBER[1:].encode() not in stored
 
     def test_records_of_an_earlier_boot_are_dropped(self, tmp_path: Path) -> None:
-        SealedJournal(tmp_path / "j.db", KEY).save("c1", self.RECORD)
-        journal = SealedJournal(tmp_path / "j.db", b"x" * 32)
+        SealedJournal(tmp_path / "j", KEY).save("c1", self.RECORD)
+        journal = SealedJournal(tmp_path / "j", b"x" * 32)
         assert journal.load() == {}
         assert journal.load() == {}
 
     def test_a_record_moved_to_another_call_is_dropped(self, tmp_path: Path) -> None:
-        journal = SealedJournal(tmp_path / "j.db", KEY)
-        journal.save("c1", self.RECORD)
-        sqlite3.connect(tmp_path / "j.db", isolation_level=None).execute("UPDATE call SET id = 'c9'")
+        SealedJournal(tmp_path / "j", KEY).save("c1", self.RECORD)
+        (tmp_path / "j").write_bytes((tmp_path / "j").read_bytes().replace(b"c1", b"c9"))
+        journal = SealedJournal(tmp_path / "j", KEY)
+        assert calls_in(tmp_path / "j") == ["c9"]
         assert journal.load() == {}
+        assert calls_in(tmp_path / "j") == []
 
-    def test_a_full_disk_raises_nothing_and_the_newest_is_written_when_there_is_room(self, tmp_path: Path) -> None:
-        journal = SealedJournal(tmp_path / "j.db", KEY)
+    def test_a_full_disk_raises_nothing_and_the_newest_is_written_when_there_is_room(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal, room = SealedJournal(tmp_path / "j", KEY), os.pwrite
         journal.save("old", self.RECORD)
-        journal._db.execute("PRAGMA max_page_count = 1")  # SQLITE_FULL, as on a full disk
-        long = {"padding": "x" * 50_000}
+        long = {"padding": "x" * 5_000}
+        monkeypatch.setattr(os, "pwrite", lambda file, data, at: room(file, data[:99], at))  # as on a full disk
         journal.save("c1", long)
         journal.save("c1", self.RECORD | long)
         journal.save("c2", long)
         journal.forget("c2")
         assert set(journal.load()) == {"old"}
-        journal._db.execute("PRAGMA max_page_count = 100000")
+        monkeypatch.setattr(os, "pwrite", room)
         journal.forget("old")
         journal.close()
-        assert SealedJournal(tmp_path / "j.db", KEY).load() == {"c1": self.RECORD | long}
+        assert SealedJournal(tmp_path / "j", KEY).load() == {"c1": self.RECORD | long}
+
+    def test_what_no_longer_counts_does_not_stay(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(journal_module, "SLACK", 10_000)
+        journal = SealedJournal(tmp_path / "j", KEY)
+        journal.save("c0", self.RECORD)
+        for number in range(1, 200):
+            journal.save(f"c{number}", {"padding": "x" * 500})
+            journal.forget(f"c{number}")
+        journal.save("c0", self.RECORD | {"newest": True})
+        assert (tmp_path / "j").stat().st_size < 12_000
+        assert [path.name for path in tmp_path.iterdir()] == ["j"]
+        assert journal.load() == {"c0": self.RECORD | {"newest": True}}
+
+    @given(cut=st.integers(0, 10_000), tail=st.binary(max_size=40))
+    @settings(max_examples=60, deadline=None)
+    def test_a_file_cut_anywhere_holds_every_whole_record(self, cut: int, tail: bytes) -> None:
+        """As kill -9 inside a write leaves it; what stands after the cut makes no difference to what stands before."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "j"
+            journal, ends = SealedJournal(path, KEY), []
+            for number in range(4):
+                journal.save(f"c{number}", {"number": number})
+                ends.append(path.stat().st_size)
+            journal.close()
+            at = max(len(journal_module.MAGIC), cut % (ends[-1] + 1))
+            path.write_bytes(path.read_bytes()[:at] + tail)
+            whole = {f"c{number}": {"number": number} for number, end in enumerate(ends) if end <= at}
+            again = SealedJournal(path, KEY)
+            assert whole.items() <= again.load().items()
+            again.save("later", self.RECORD)
+            again.close()
+            assert "later" in calls_in(path)
+
+    def test_a_file_of_another_version_is_begun_anew(self, tmp_path: Path) -> None:
+        (tmp_path / "j").write_bytes(b"SQLite format 3\0 and more")
+        journal = SealedJournal(tmp_path / "j", KEY)
+        assert journal.load() == {}
+        journal.save("c1", self.RECORD)
+        assert SealedJournal(tmp_path / "j", KEY).load() == {"c1": self.RECORD}
 
     def test_kill_9_loses_nothing(self, tmp_path: Path) -> None:
         child = os.fork()
         if child == 0:
-            SealedJournal(tmp_path / "j.db", KEY).save("c1", self.RECORD)
+            SealedJournal(tmp_path / "j", KEY).save("c1", self.RECORD)
             os.kill(os.getpid(), 9)
         os.waitpid(child, 0)
-        assert SealedJournal(tmp_path / "j.db", KEY).load() == {"c1": self.RECORD}
+        assert SealedJournal(tmp_path / "j", KEY).load() == {"c1": self.RECORD}
 
 
 class TestRecorder:
@@ -285,7 +331,7 @@ class Building:
             FakeRelay(),
         )
         self.telephony.answers = [LegEvent(LegEventKind.ANSWERED, sdp="sdp")]
-        self.journal = SealedJournal(folder / "journal.db", KEY)
+        self.journal = SealedJournal(folder / "journal", KEY)
         settings, queues = Settings(), (Queue("orders", "Orders", "1", ("orders",)),)
         chain = from_config(Config(queues=queues, controller=settings))
         self.floor = Floor(chain.rules(), self.clock)
