@@ -162,7 +162,9 @@ class StaffPlan:
     changed: dict[str, list[str]]  # agent -> what differs: "store" | "role" | "skills" | "name"
     retired: list[str]  # in service, made by an earlier apply or by hand, and not on the list
     unchanged: int
-    words: dict[str, str] = field(default_factory=dict, repr=False)  # login -> one-time sign-in word, of those just added
+    words: dict[str, str] = field(
+        default_factory=dict, repr=False
+    )  # login -> one-time sign-in word, of those just added
 
 
 class AdminVault(Protocol):
