@@ -162,9 +162,7 @@ class StaffPlan:
     changed: dict[str, list[str]]  # agent -> what differs: "store" | "role" | "skills" | "name"
     retired: list[str]  # in service, made by an earlier apply or by hand, and not on the list
     unchanged: int
-    words: dict[str, str] = field(
-        default_factory=dict, repr=False
-    )  # login -> one-time sign-in word, of those just added
+    words: dict[str, str] = field(default_factory=dict, repr=False)  # login -> first sign-in word, of those just added
 
 
 class AdminVault(Protocol):
@@ -174,8 +172,8 @@ class AdminVault(Protocol):
         """Make the staff be these people: {"login", "name", "role", "store", "skills": ["orders:4", ...]}.
 
         `digest`: SHA-256, hex, of the chain file that names them, for the ledger. Compared by login; all or nothing;
-        asked again, it changes nothing. `dry_run` only compares. Raises ConfigError, "agents[17]: what", for what cannot
-        be, and never says a login. A store need not be in force yet: people are applied before the chain is.
+        asked again, it changes nothing. `dry_run` only compares. Raises ConfigError, "agents[17]: what", for what
+        cannot be, and never says a login. In a dry run a store need not be in force yet; the chain comes before them.
         """
 
     async def config_applied(self, digest: str, counts: dict[str, int]) -> None:
