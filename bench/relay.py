@@ -24,7 +24,6 @@ from relay_parts import Phone, RelayProcess, client, running, settings
 from rich.console import Console
 from rich.table import Table
 
-from quietline.config import Queue
 from quietline.telephony.media import RtpengineMedia
 from quietline.telephony.ports import AgentPhone, Prompt
 from quietline.telephony.prompts import Prompts, make
@@ -109,7 +108,7 @@ async def starting(bench: Bench) -> None:
 
     async def start() -> None:
         for _ in range(CYCLES):
-            await media.play(Prompt.MENU)
+            await media.play(Prompt.HOLD)
 
     relay, own = await bench.cost(start, CYCLES)
     bench.row("relay.prompt_start", relay)
@@ -179,7 +178,7 @@ def show(rows: list[Row]) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="quietline-bench-") as scratch:
-        prompts = make([Queue("orders", "your order", "1")], Path(scratch) / "prompts")
+        prompts = make(Path(scratch) / "prompts")
         rows = asyncio.run(run(prompts, Path(scratch)))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps([{k: v for k, v in asdict(row).items() if v is not None} for row in rows], indent=1))

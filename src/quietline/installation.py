@@ -12,12 +12,14 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quietline.chain import from_config
 from quietline.config import Config
 from quietline.supervisor import Part
 from quietline.telephony import prompts
 from quietline.telephony.certificates import certificate_paths, ensure_certificates
 from quietline.telephony.edge import edge_command, write_edge
 from quietline.telephony.private_files import owner_ids, write_private
+from quietline.telephony.prompt_scripts import needed
 from quietline.telephony.rtpengine import command_line
 
 KEY_BYTES = 32
@@ -45,7 +47,9 @@ def prepare(config: Config, config_text: str, keys: BootKeys) -> None:
     write_private(run / "quietline.toml", config_text.encode(), 0o444)
     ensure_certificates(config)
     write_web_certificate(config)
-    prompts.make(config.queues, state / "prompts")
+    _folder(state / "prompts", users.controller, 0o755)  # the controller makes what it only then knows it needs
+    chain = from_config(config)
+    prompts.make(state / "prompts", needed(chain.scripts, chain.flows.values()))
     write_edge(config, keys.leg)
 
 

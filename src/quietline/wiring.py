@@ -17,6 +17,7 @@ import uvloop
 
 from quietline import logs
 from quietline.call import House
+from quietline.chain import from_config
 from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
@@ -29,6 +30,7 @@ from quietline.live.recorder import VaultRecorder
 from quietline.live.rules import queue_rules
 from quietline.telephony import prompts
 from quietline.telephony.endpoint import SipEndpoint
+from quietline.telephony.prompt_scripts import needed
 from quietline.telephony.rtpengine import RtpengineRelay
 from quietline.vault.client import CallVaultClient
 from quietline.wire import WireServer
@@ -43,7 +45,9 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
     vault = CallVaultClient(paths.vault_socket)
     recorder = VaultRecorder(vault)
     journal = SealedJournal(paths.state / "controller" / "journal", bytes.fromhex(secrets["journal_key"]))
-    relay = await RtpengineRelay.open(config.relay, prompts.make(config.queues, paths.state / "prompts"))
+    chain = from_config(config)
+    voice = prompts.make(paths.state / "prompts", needed(chain.scripts, chain.flows.values()))
+    relay = await RtpengineRelay.open(config.relay, voice)
     endpoint = await SipEndpoint.open(config)
     controller = Controller(
         House(endpoint, vault, floor, journal, recorder, clock, settings, config.queues), relay, journal

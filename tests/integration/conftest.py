@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> Prompts:
-    """The real prompts of a small menu, made with espeak-ng and sox."""
-    from quietline.config import Queue
+    """The real prompts, made with espeak-ng and sox."""
     from quietline.telephony.prompts import make
 
-    queues = [Queue("orders", "your order", "1"), Queue("returns", "a return", "2")]
-    return make(queues, tmp_path_factory.mktemp("prompts"))
+    return make(tmp_path_factory.mktemp("prompts"))
 
 
 @pytest.fixture(scope="module")

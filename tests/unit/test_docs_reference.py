@@ -178,7 +178,7 @@ def test_the_privacy_page_promises_no_time_that_the_schema_does_not_know() -> No
 
 
 def test_the_privacy_page_speaks_of_the_notice_that_is_played() -> None:
-    words = (ROOT / "src/quietline/telephony/prompts.py").read_text()
-    assert "telephony/prompts.py" in (REFERENCE / "privacy.md").read_text()
+    words = (ROOT / "src/quietline/telephony/prompt_words.py").read_text()
+    assert "telephony/prompt_words.py" in (REFERENCE / "privacy.md").read_text()
     assert "Prompt.NOTICE" in words
     assert "This call is not recorded." in words, "the page says that nothing is recorded"

@@ -95,7 +95,7 @@ class RtpengineMedia:
         self._state.inside = True
         return self._read(await self._answer(CALLER, NOBODY, nobody(caller)))
 
-    async def play(self, prompt: Prompt) -> float:
+    async def play(self, prompt: str) -> float:
         """See `CallMedia`. On a bridged call the caller does not hear the agent until the prompt ends: rtpengine would
         send both voices as two streams into one ear."""
         seconds = self._house.prompts.seconds(prompt)
@@ -107,7 +107,7 @@ class RtpengineMedia:
             await self._play(prompt, 1)
         return seconds
 
-    async def loop(self, prompt: Prompt) -> None:
+    async def loop(self, prompt: str) -> None:
         async with self._lock:
             await self._loop(prompt)
 
@@ -115,9 +115,9 @@ class RtpengineMedia:
         async with self._lock:
             await self._stop()
 
-    async def _loop(self, prompt: Prompt) -> None:
+    async def _loop(self, prompt: str) -> None:
         await self._play(prompt, FOREVER)
-        self._state.looping = prompt.value
+        self._state.looping = str(prompt)
 
     async def _stop(self) -> None:
         await self._quieten()
@@ -132,7 +132,7 @@ class RtpengineMedia:
             if refused.reason != "Not currently playing media":
                 raise
 
-    async def _play(self, prompt: Prompt, times: int) -> None:
+    async def _play(self, prompt: str, times: int) -> None:
         file = str(self._house.prompts.path(prompt, self._state.law))
         await self._tagged("play media", CALLER, file=file, repeat_times=times)
 
@@ -178,7 +178,7 @@ class RtpengineMedia:
         if unblock:
             await self._block_caller()
         if state.looping:
-            await self._loop(Prompt(state.looping))
+            await self._loop(state.looping)
 
     async def bridge(self, attempt: str, agent_sdp: str) -> None:
         """See `CallMedia`. Raises UnacceptableOffer for an answer without the call's law or an allowed transport, and
@@ -295,7 +295,7 @@ class RtpengineMedia:
         elif holds:
             await self._quieten()
         elif state.looping:
-            await self._loop(Prompt(state.looping))
+            await self._loop(state.looping)
 
     async def _block_caller(self) -> None:
         verb = "block" if self._state.held or self._state.muted else "unblock"

@@ -120,11 +120,11 @@ class CallMedia(Protocol):
         """SDP answer for a caller with nobody connected yet. Raises UnacceptableOffer where no G.711 or no allowed
         transport is offered."""
 
-    async def play(self, prompt: Prompt) -> float:
-        """Start a prompt toward the caller; the seconds it lasts. A new one replaces the old. On a bridged call the
-        caller does not hear the agent until it ends, for two voices in one ear are none."""
+    async def play(self, prompt: str) -> float:
+        """Start a prompt toward the caller, by name or as "name@language"; the seconds it lasts. A new one replaces the
+        old. On a bridged call the caller does not hear the agent until it ends, for two voices in one ear are none."""
 
-    async def loop(self, prompt: Prompt) -> None: ...
+    async def loop(self, prompt: str) -> None: ...
 
     async def stop(self) -> None: ...
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from quietline.errors import ConfigError
+from quietline.routing.flow import Flow
+from quietline.routing.flow_check import prompts_of
 from quietline.telephony import prompt_words as words
-from quietline.telephony.prompts import WORDS
+from quietline.telephony.ports import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +28,39 @@ class Recorded:
     path: Path
 
 
+FALLBACK = "en"  # where a prompt is missing in the language spoken
 Piece = Spoken | Recorded
 Scripts = dict[tuple[str, str], tuple[Piece, ...]]  # (prompt's name, language) -> what is heard, one after the other
 
 
 def built_in() -> Scripts:
     """The prompts that Quietline has of its own accord, in the languages it speaks."""
-    languages: Mapping[str, Mapping[str, str]] = {
-        "en": {str(prompt): text for prompt, text in WORDS.items()},
-        "fr": words.FRENCH,
-        "de": words.GERMAN,
-        "es": words.SPANISH,
-    }
+    languages = {"en": words.ENGLISH, "fr": words.FRENCH, "de": words.GERMAN, "es": words.SPANISH}
     return {
         (str(prompt), language): (Spoken(text, language),)
         for language, texts in languages.items()
         for prompt, text in texts.items()
     }
+
+
+def spoken(name: str, language: str) -> str:
+    """The key of a prompt in a language, as `CallMedia.play` takes it."""
+    return f"{name}@{language}"
+
+
+def in_languages(scripts: Scripts, languages: Collection[str]) -> Scripts:
+    """Those in these languages."""
+    return {(name, language): pieces for (name, language), pieces in scripts.items() if language in languages}
+
+
+def needed(scripts: Scripts, flows: Iterable[Flow]) -> Scripts:
+    """Those that callers of these flows may hear, the ones that no step names included: each in the flow's languages,
+    and in English where there is no other."""
+    wanted = {(str(prompt), FALLBACK) for prompt in Prompt}
+    for flow in flows:
+        names = {str(prompt) for prompt in Prompt} | {each for step in flow.steps.values() for each in prompts_of(step)}
+        wanted |= {(name, language) for name in names for language in flow.languages}
+    return {key: pieces for key, pieces in scripts.items() if key in wanted}
 
 
 def menu_prompt(flow: str, step: str) -> str:

@@ -5,7 +5,7 @@ A flow in another language brings all its words itself: `quietline flow check` n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from quietline.telephony.ports import Prompt
 
@@ -16,6 +16,31 @@ OWN_NAMES: Mapping[str, str] = {
     "en": "English", "fr": "le français", "de": "Deutsch", "es": "español", "cy": "Cymraeg", "it": "italiano",
     "nl": "Nederlands", "pl": "polski", "pt": "português", "ar": "العربية",
 }  # fmt: skip
+
+ENGLISH: Mapping[str, str] = {
+    Prompt.NOTICE: (
+        "Thank you for calling. Your number helps us find your order. "
+        "Our colleague sees neither it nor your address unless helping you needs it, and every look is written down. "
+        "This call is not recorded. The full privacy notice is on our website."
+    ),
+    Prompt.HOLD: "Thank you. Please hold. We are connecting you to a colleague.",
+    Prompt.CODE: (
+        "To protect you, we have just sent you a code. Please key in its six digits now. "
+        "Our colleague cannot hear the keys."
+    ),
+    Prompt.CODE_OK: "Thank you. The code is right.",
+    Prompt.CODE_WRONG: "Sorry. That code is not right.",
+    Prompt.SORRY: "We are sorry. Nobody can take your call at the moment. Please try again later. Goodbye.",
+    Prompt.CLOSED: "Thank you for calling. We are closed at the moment. Goodbye.",
+    Prompt.INVALID: "Sorry, that key is not one of the choices.",
+    Prompt.CALLBACK_OFFER: (
+        "You may hang up and keep your place. We will call you back on the number that you are calling from. "
+        "To be called back, press 1. Otherwise, press 2."
+    ),
+    Prompt.CALLBACK_KEPT: "Thank you. You keep your place, and we will call you back. Goodbye.",
+    # Names neither the shop nor the matter: a stranger or a machine may have picked up.
+    Prompt.CALLBACK: "Hello. This is the call back that was asked for. Press 1 to be connected. Press 1 now.",
+}
 
 FRENCH: Mapping[str, str] = {
     Prompt.NOTICE: (
@@ -149,11 +174,6 @@ def choice(language: str, label: str, key: str) -> str | None:
     if language not in CHOICES:
         return None
     return CHOICES[language].format(label=label, key=SIGNS[language].get(key, key))
-
-
-def menu(choices: Iterable[tuple[str, str]], language: str = "en") -> str:
-    """The sentences of (key, label) pairs, in the order of the keys."""
-    return " ".join(choice(language, label, key) or "" for key, label in sorted(choices))
 
 
 def minutes(seconds: float) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from quietline.errors import Denied, QuietlineError
 from quietline.legs import LegTicket
 from quietline.sealed import Sealed
-from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind, Prompt
+from quietline.telephony.ports import AgentPhone, LegEvent, LegEventKind
 from quietline.vault.ports import Callback, CallEvent, Match, StaffMember
 
 _numbers = itertools.count(1)
@@ -137,11 +137,11 @@ class FakeMedia:
         self._note("answer_caller")
         return "answer"
 
-    async def play(self, prompt: Prompt) -> float:
+    async def play(self, prompt: str) -> float:
         self._note("play", prompt)
         return 0.0
 
-    async def loop(self, prompt: Prompt) -> None:
+    async def loop(self, prompt: str) -> None:
         self._note("loop", prompt)
 
     async def stop(self) -> None:
