@@ -72,6 +72,7 @@ class _State:
     legs: dict[str, CallerLeg] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     on_leg: dict[str, list[str]] = field(default_factory=dict)  # caller's or agent's leg -> grants, oldest first
+    of_agent: dict[str, dict[str, None]] = field(default_factory=dict)  # agent -> grants that live, oldest first
     confirmed: dict[str, float] = field(default_factory=dict)  # grant -> when the edge last said that both legs live
     recent: dict[str, deque[float]] = field(default_factory=dict)  # agent -> times of their opens in the last minute
 
@@ -203,7 +204,7 @@ class Grants:
 
     def of_agent(self, agent: str) -> list[Grant]:
         """The agent's live grants."""
-        return [each for each in self._state.grants.values() if each.agent == agent and each.closed is None]
+        return [self._state.grants[key] for key in self._state.of_agent.get(agent, ())]
 
     def sweep(self, now: float) -> list[str]:
         """Forget what is over: grants past their wrap-up, ended legs without grants. Returns the forgotten ids."""
@@ -293,10 +294,22 @@ def _index(grant: Grant, state: _State) -> None:
         on_leg = state.on_leg.setdefault(leg, [])
         if grant.id not in on_leg:
             on_leg.append(grant.id)
+    if grant.closed is None:
+        state.of_agent.setdefault(grant.agent, {})[grant.id] = None
+    else:
+        _close(grant, state)
+
+
+def _close(grant: Grant, state: _State) -> None:
+    live = state.of_agent.get(grant.agent, {})
+    live.pop(grant.id, None)
+    if not live:
+        state.of_agent.pop(grant.agent, None)
 
 
 def _forget(grant: Grant, state: _State) -> None:
     state.confirmed.pop(grant.id, None)
+    _close(grant, state)
     for leg in (grant.caller_leg, grant.agent_leg):
         state.on_leg[leg].remove(grant.id)
         if not state.on_leg[leg]:

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from quietline.errors import EdgeUnavailable
 from quietline.legs import LegTicket
 
 _MAX_ANSWER = 65_536
+_FULL_QUEUE_RETRY = 0.001  # seconds
 _NOT_FOUND = (404, 500)
 # dialog module: 1 unconfirmed, 2 early, 3 confirmed without ACK, 4 confirmed, 5 deleted
 _DIALOG_ENDED = 5
@@ -43,7 +45,7 @@ class EdgeRpc:
         self._wait = wait
         self._ids = itertools.count(1)
         self._socket: socket.socket | None = None
-        self._lock = asyncio.Lock()
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     async def instance(self) -> str:
         """Changes whenever Kamailio has started anew, and so has forgotten every credential and registration."""
@@ -97,43 +99,76 @@ class EdgeRpc:
         await self._must("tls.reload")
 
     def close(self) -> None:
-        """Drop the socket; harmless when there is none."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        """Drop the socket; harmless when there is none. Whoever waits for an answer gets EdgeUnavailable."""
+        old, self._socket = self._socket, None
+        if old is None:
+            return
+        with suppress(RuntimeError):  # the loop has ended
+            asyncio.get_running_loop().remove_reader(old)
+        old.close()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionResetError("closed"))
 
     async def call(self, method: str, *params: str) -> Any:
-        """One request and its answer. Raises RpcFault when Kamailio refuses it."""
+        """One request and its answer; several may be under way. Raises RpcFault when Kamailio refuses it."""
         number = next(self._ids)
         request = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": number}).encode()
-        async with self._lock:
-            answer = await self._exchange(request, number)
-        if "error" in answer:
-            raise RpcFault(int(answer["error"].get("code", 0)))
-        return answer.get("result")
-
-    async def _exchange(self, request: bytes, number: int) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self._wait):
-                return await self._send_and_read(request, number)
+                await self._send(request)
+                answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+                found = await answer
         except (OSError, TimeoutError) as error:
             self.close()
             raise EdgeUnavailable(
                 f"the edge did not answer on {self._path} ({type(error).__name__}); is it up?"
             ) from None
+        finally:
+            self._waiting.pop(number, None)
+        if "error" in found:
+            raise RpcFault(int(found["error"].get("code", 0)))
+        return found.get("result")
 
-    async def _send_and_read(self, request: bytes, number: int) -> dict[str, Any]:
-        loop = asyncio.get_running_loop()
+    async def _send(self, request: bytes) -> None:
         # A restarted Kamailio has made its socket anew, and sending to the old one is refused: then open once more.
         try:
-            await loop.sock_sendall(self._open(), request)
+            await self._try_to_send(request)
         except ConnectionError:
             self.close()
-            await loop.sock_sendall(self._open(), request)
+            await self._try_to_send(request)
+
+    async def _try_to_send(self, request: bytes) -> None:
         while True:
-            answer = json.loads(await loop.sock_recv(self._open(), _MAX_ANSWER))
-            if isinstance(answer, dict) and answer.get("id") == number:  # an older one came too late
-                return answer
+            try:
+                self._open().send(request)
+            except BlockingIOError:  # Kamailio's queue is full (unix(7), max_dgram_qlen)
+                await asyncio.sleep(_FULL_QUEUE_RETRY)
+            else:
+                return
+
+    def _read(self) -> None:
+        """Take every answer that is there. One that nobody waits for any more came too late."""
+        while self._socket is not None:
+            try:
+                raw = self._socket.recv(_MAX_ANSWER)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.close()
+                return
+            self._take(raw)
+
+    def _take(self, raw: bytes) -> None:
+        """Give an answer to whoever waits for it. A phone's words in it may be no UTF-8; nonsense is passed over."""
+        try:
+            answer = json.loads(raw.decode(errors="replace"))
+        except ValueError:
+            return
+        number = answer.get("id") if isinstance(answer, dict) else None
+        waiting = self._waiting.get(number) if isinstance(number, int) else None
+        if waiting and not waiting.done():
+            waiting.set_result(answer)
 
     def _open(self) -> socket.socket:
         if self._socket is None:
@@ -144,6 +179,7 @@ class EdgeRpc:
             client.bind(f"\0quietline-edge-rpc-{os.getpid()}-{secrets.token_hex(8)}")
             self._socket = client
             client.connect(str(self._path))
+            asyncio.get_running_loop().add_reader(client, self._read)
         return self._socket
 
     async def _must(self, method: str, *params: str) -> Any:

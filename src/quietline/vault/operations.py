@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -76,6 +76,10 @@ class Sides:
     web: int
     admin: int = 0
 
+    def uid(self, side: Side) -> int:
+        """The user id of a side."""
+        return {Side.CONTROLLER: self.controller, Side.WEB: self.web, Side.ADMIN: self.admin}[side]
+
     @classmethod
     def of(cls, users: Users) -> Sides:
         """Raises ConfigError when the system lacks a user."""
@@ -86,7 +90,7 @@ class Sides:
         side = OPERATIONS.get(operation)
         if side is None:
             raise ProtocolError("vault: no such operation")
-        if peer.uid != int(asdict(self)[side.value]):
+        if peer.uid != self.uid(side):
             raise Denied("not-yours", f"{operation} is for the {side.value} user only")
 
 

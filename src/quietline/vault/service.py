@@ -241,7 +241,7 @@ async def _drop_callback(parts: Unsealed, fields: Fields) -> Frame:
 
 
 async def _staff(parts: Unsealed, fields: Fields) -> Frame:
-    return {"staff": [asdict(member) for member in await parts.admin.in_service()]}
+    return {"staff": [plain(member) for member in await parts.admin.in_service()]}
 
 
 async def _note_events(parts: Unsealed, fields: Fields) -> Frame:
