@@ -9,6 +9,7 @@ Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
     verify     call                                           start the keyed one-time code
     wrap_up_done  call                                        back to ready
     floor                                                     -> counts: calls waiting, longest wait, agents by state
+    reload                                                    root only: read the chain anew; calls keep their places
 
 `subscribe` streams `Event` objects of all agents; the web process hands each agent only its own.
 """

@@ -12,8 +12,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quietline.chain import from_config
 from quietline.config import Config
+from quietline.live.chain_source import ChainSource
+from quietline.stores_in_force import chain_folder
 from quietline.supervisor import Part
 from quietline.telephony import prompts
 from quietline.telephony.certificates import certificate_paths, ensure_certificates
@@ -40,6 +41,7 @@ def prepare(config: Config, config_text: str, keys: BootKeys) -> None:
         _folder(folder, "", 0o755)
     _folder(state / "vault", users.vault, 0o700)
     _folder(state / "controller", users.controller, 0o700)
+    _folder(chain_folder(state), "", 0o755)
     _folder(state / "ca", "", 0o755)
     _folder(run / "vault", users.vault, 0o755)
     _folder(run / "controller", users.controller, 0o755)
@@ -48,7 +50,7 @@ def prepare(config: Config, config_text: str, keys: BootKeys) -> None:
     ensure_certificates(config)
     write_web_certificate(config)
     _folder(state / "prompts", users.controller, 0o755)  # the controller makes what it only then knows it needs
-    chain = from_config(config)
+    chain = ChainSource(config).now
     prompts.make(state / "prompts", needed(chain.scripts, chain.flows.values()))
     write_edge(config, keys.leg)
 

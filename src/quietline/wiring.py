@@ -17,17 +17,16 @@ import uvloop
 
 from quietline import logs
 from quietline.call import House
-from quietline.chain import from_config
 from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
 from quietline.errors import ConfigError
+from quietline.live.chain_source import ChainSource
 from quietline.live.controller import Controller
 from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
 from quietline.live.journal import SealedJournal
 from quietline.live.recorder import VaultRecorder
-from quietline.live.rules import queue_rules
 from quietline.telephony import prompts
 from quietline.telephony.endpoint import SipEndpoint
 from quietline.telephony.prompt_scripts import needed
@@ -41,18 +40,20 @@ Secrets = Mapping[str, str]
 async def run_controller(config: Config, secrets: Secrets) -> None:
     """The call controller. Secrets: `journal_key`, 32 bytes in hex."""
     clock, paths, settings = SystemClock(), config.paths, config.controller
-    floor = Floor(queue_rules(config.queues, settings), clock)
+    source = ChainSource(config)
+    floor = Floor(source.now.rules(), clock)
     vault = CallVaultClient(paths.vault_socket)
     recorder = VaultRecorder(vault)
     journal = SealedJournal(paths.state / "controller" / "journal", bytes.fromhex(secrets["journal_key"]))
-    chain = from_config(config)
-    voice = prompts.make(paths.state / "prompts", needed(chain.scripts, chain.flows.values()))
+    voice = prompts.make(paths.state / "prompts", needed(source.now.scripts, source.now.flows.values()))
+    source.watch(lambda chain: voice.add(needed(chain.scripts, chain.flows.values())))  # `apply` has made the files
+    source.watch(lambda chain: floor.configure(chain.rules()))
     relay = await RtpengineRelay.open(config.relay, voice)
     endpoint = await SipEndpoint.open(config)
     controller = Controller(
         House(endpoint, vault, floor, journal, recorder, clock, settings, config.queues), relay, journal
     )
-    desk = DeskServer(floor, controller.calls, _ids(config.users.web))
+    desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload)
     server = WireServer(paths.controller_socket, desk.handle, desk.subscribe)
     await server.start()
     try:

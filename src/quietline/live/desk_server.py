@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from quietline.call import Call
+from quietline.chain import Chain
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError
 from quietline.live.floor import Floor
@@ -13,15 +14,19 @@ from quietline.plain import plain
 from quietline.telephony.ports import AgentPhone
 from quietline.wire import Frame, Peer
 
+ROOT_ONLY = frozenset({"reload"})
 WISHES = {AgentState.READY, AgentState.AWAY, AgentState.OFFLINE}
 
 
 class DeskServer:
     """Answers the web process. `users` are the user ids that may ask; root may always."""
 
-    def __init__(self, floor: Floor, calls: Mapping[str, Call], users: frozenset[int]) -> None:
+    def __init__(
+        self, floor: Floor, calls: Mapping[str, Call], users: frozenset[int], reload: Callable[[], Chain]
+    ) -> None:
         self._floor = floor
         self._calls = calls
+        self._reload = reload
         self._users = users | {0}
 
     async def handle(self, peer: Peer, frame: Frame) -> Frame:
@@ -30,6 +35,8 @@ class DeskServer:
         operation = getattr(self, "_op_" + str(frame.get("op")), None)
         if operation is None:
             raise ProtocolError("controller.sock: unknown operation")
+        if frame.get("op") in ROOT_ONLY and peer.uid != 0:
+            raise Denied("wrong-user", "only root may change what is in force")
         answer: Frame = operation(frame) or {}
         return answer
 
@@ -69,6 +76,10 @@ class DeskServer:
 
     def _op_explain(self, frame: Frame) -> dict[str, Any]:
         return self._floor.explain(str(frame.get("call")))
+
+    def _op_reload(self, frame: Frame) -> dict[str, Any]:
+        chain = self._reload()
+        return {"stores": len(chain.stores), "queues": len(chain.queues), "flows": len(chain.flows)}
 
     def _own(self, frame: Frame) -> Call:
         call = self._calls.get(str(frame.get("call")))
