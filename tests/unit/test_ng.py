@@ -54,6 +54,34 @@ async def test_a_command_and_its_answer() -> None:
     assert far.heard[0].endswith(encode({"command": "ping", "call-id": "c", "from-tag": "A"}))
 
 
+async def told(body: bytes) -> RelayUnavailable | None:
+    """What `tell` raises for an answer, None for nothing."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: FarSide(lambda n, cookie: [cookie + b" " + body]), local_addr=("127.0.0.1", 0)
+    )
+    client = await NgClient.connect(transport.get_extra_info("sockname")[1], TRIES)
+    try:
+        await client.tell("delete", call_id="c")
+    except RelayUnavailable as error:
+        return error
+    finally:
+        client.close()
+        transport.close()
+    return None
+
+
+@pytest.mark.parametrize("answer", [{"x": {"y": 1}, "result": "ok"}, {"result": "ok", "x": 1}, {"result": "pong"}])
+async def test_a_command_is_accepted_wherever_the_result_stands(answer: dict[str, Value]) -> None:
+    assert await told(encode(answer)) is None
+
+
+@pytest.mark.parametrize("reason", ["Unknown call-id", "6:result2:ok"])
+async def test_a_refusal_is_told_whatever_it_says(reason: str) -> None:
+    assert isinstance(await told(encode({"error-reason": reason, "result": "error"})), RelayRefused)
+    assert isinstance(await told(b"no sense"), RelayUnavailable)
+
+
 async def test_a_lost_answer_is_asked_for_again_under_the_same_cookie() -> None:
     answer, far = await asked(lambda n, cookie: [cookie + b" " + OK] if n == 3 else [])
     assert answer["result"] == "ok"

@@ -5,48 +5,66 @@ Truth values travel as 0 and 1. Dictionaries keep their order: rtpengine does no
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeAlias
 
 from quietline.errors import ProtocolError
 
-Value: TypeAlias = "str | int | list[Value] | dict[str, Value]"
+Value: TypeAlias = "str | int | list[Value] | tuple[Value, ...] | dict[str, Value]"
 
 MAX_DEPTH = 16  # rtpengine's deepest answer, `query`, nests 8
 MAX_DIGITS = 20  # a 64-bit number and its sign
 
 
 def encode(value: Value) -> bytes:
-    """The bytes of a value. Raises TypeError for what bencode cannot carry (None, float, non-text keys)."""
-    out: list[bytes] = []
+    """The bytes of a value. A tuple is a list that is a constant of ours: its encoding is kept, so nothing of a
+    call may be in it. Raises TypeError for what bencode cannot carry (None, float, non-text keys)."""
+    out: list[str] = []
     _write(value, out)
-    return b"".join(out)
+    return "".join(out).encode()
 
 
-def _write(value: Value, out: list[bytes]) -> None:
+def _write(value: Value, out: list[str]) -> None:
     if isinstance(value, str):
-        raw = value.encode()
-        out.append(b"%d:%b" % (len(raw), raw))
+        out.append(_text(value))
     elif isinstance(value, int):
-        out.append(b"i%de" % value)
-    elif isinstance(value, list | tuple):
-        out.append(b"l")
-        for item in value:
-            _write(item, out)
-        out.append(b"e")
+        out.append(f"i{int(value)}e")
+    elif isinstance(value, tuple):
+        out.append(_constant(value))
+    elif isinstance(value, list):
+        _write_list(value, out)
     elif isinstance(value, dict):
         _write_dict(value, out)
     else:
         raise TypeError(f"bencode cannot carry a {type(value).__name__}")
 
 
-def _write_dict(value: dict[str, Value], out: list[bytes]) -> None:
-    out.append(b"d")
+def _text(value: str) -> str:
+    return f"{len(value) if value.isascii() else len(value.encode())}:{value}"
+
+
+@lru_cache(maxsize=128)
+def _constant(value: tuple[Value, ...]) -> str:
+    out: list[str] = []
+    _write_list(value, out)
+    return "".join(out)
+
+
+def _write_list(value: list[Value] | tuple[Value, ...], out: list[str]) -> None:
+    out.append("l")
+    for item in value:
+        _write(item, out)
+    out.append("e")
+
+
+def _write_dict(value: dict[str, Value], out: list[str]) -> None:
+    out.append("d")
     for key, item in value.items():
         if not isinstance(key, str):
             raise TypeError(f"bencode keys are text, not {type(key).__name__}")
-        _write(key, out)
+        out.append(_text(key))
         _write(item, out)
-    out.append(b"e")
+    out.append("e")
 
 
 def decode(data: bytes) -> Value:

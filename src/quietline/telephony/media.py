@@ -232,7 +232,7 @@ class RtpengineMedia:
         caller = self._caller()
         fields: dict[str, Value] = {"transport_protocol": caller.protocol, "ICE": "remove", "DTLS": "off"}
         ends = (self._house.agent_side, self._house.caller_side)
-        await self._offer(self._tag, CALLER, new, ends, **fields, SDES=SDES_ONLY, rtcp_mux=["demux"])
+        await self._offer(self._tag, CALLER, new, ends, **fields, SDES=SDES_ONLY, rtcp_mux=("demux",))
         answer = self._read(await self._answer(self._tag, CALLER, caller.facing("sendrecv")))
         self._state.agent, self._state.agent_offer = s.render(new), s.render(answer)
         return answer
@@ -358,7 +358,7 @@ class RtpengineMedia:
         return f"A{self._state.attempts}"
 
     async def _offer(self, source: str, target: str, audio: s.Audio, ends: tuple[str, str], **fields: Value) -> str:
-        told: dict[str, Value] = {"flags": FLAGS, "replace": REPLACE, "direction": list(ends)}
+        told: dict[str, Value] = {"flags": FLAGS, "replace": REPLACE, "direction": ends}
         return await self._exchange("offer", source, target, audio, told | fields)
 
     async def _answer(self, source: str, target: str, audio: s.Audio) -> str:
@@ -372,7 +372,7 @@ class RtpengineMedia:
         return str(answer.get("sdp", ""))
 
     async def _tagged(self, verb: str, tag: str, **fields: Value) -> None:
-        await self._house.ng.command(verb, call_id=self._id, from_tag=tag, **fields)
+        await self._house.ng.tell(verb, call_id=self._id, from_tag=tag, **fields)
 
     def _caller(self) -> s.Audio:
         if not self._state.caller:

@@ -12,8 +12,8 @@ from quietline.telephony.ports import AgentPhone
 ID_PREFIX = "ql-"
 CALLER, NOBODY = "C", "I"
 INSIDE = "inside"  # the logical interface of `I`, on loopback: out of the world's reach
-FLAGS: list[Value] = ["trust-address", "port-latching", "strict-source", "generate-RTCP"]
-REPLACE: list[Value] = ["origin", "session-connection"]
+FLAGS: tuple[Value, ...] = ("trust-address", "port-latching", "strict-source", "generate-RTCP")
+REPLACE: tuple[Value, ...] = ("origin", "session-connection")
 FOREVER = 100_000  # repetitions of the music
 REFUSED_SUITES = (  # rtpengine's own list less sdp.SUITES; it knows `no-` only
     "NULL_HMAC_SHA1_80",
@@ -26,7 +26,10 @@ REFUSED_SUITES = (  # rtpengine's own list less sdp.SUITES; it knows `no-` only
     "AES_256_CM_HMAC_SHA1_80",
     "AES_256_CM_HMAC_SHA1_32",
 )
-SDES_ONLY: list[Value] = ["pad", *(f"no-{suite}" for suite in REFUSED_SUITES)]  # pad: baresip 1.0 needs padded keys
+SDES_ONLY: tuple[Value, ...] = (
+    "pad",
+    *(f"no-{suite}" for suite in REFUSED_SUITES),
+)  # pad: baresip 1.0 needs padded keys
 TO_NOBODY: dict[str, Value] = {
     "transport_protocol": "RTP/AVP",
     "ICE": "remove",
@@ -38,16 +41,16 @@ PHONES: dict[AgentPhone, dict[str, Value]] = {
         "transport_protocol": "UDP/TLS/RTP/SAVPF",
         "ICE": "force",
         "DTLS": "passive",
-        "SDES": ["off"],
-        "rtcp_mux": ["require"],
-        "flags": [*FLAGS, "generate-mid"],
+        "SDES": ("off",),
+        "rtcp_mux": ("require",),
+        "flags": (*FLAGS, "generate-mid"),
     },
     AgentPhone.SIP: {
         "transport_protocol": "RTP/SAVP",
         "ICE": "remove",
         "DTLS": "off",
         "SDES": SDES_ONLY,
-        "rtcp_mux": ["demux"],
+        "rtcp_mux": ("demux",),
     },
 }
 TRANSPORTS = {AgentPhone.BROWSER: s.DTLS, AgentPhone.SIP: s.SDES}

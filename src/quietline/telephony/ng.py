@@ -11,6 +11,7 @@ import json
 import secrets
 import weakref
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from quietline.errors import ProtocolError, RelayUnavailable
@@ -18,6 +19,7 @@ from quietline.telephony.bencode import Value, decode, encode
 
 LOOPBACK = "127.0.0.1"
 TRIES = (0.3, 0.6, 1.2)  # seconds to wait for each try; a repeated cookie gets the stored answer, the command runs once
+ACCEPTED = b"6:result2:oke"  # the end of every answer that is no refusal: `result` is what rtpengine writes last
 KEYS = "0123456789*#ABCD"  # RFC 4733 §3.2, table 7: events 0 to 15
 
 
@@ -40,7 +42,7 @@ class NgClient(asyncio.DatagramProtocol):
         self._tries = tries
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count()
-        self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._waiting: dict[bytes, _Asked] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -57,8 +59,8 @@ class NgClient(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         cookie, _, body = data.partition(b" ")
         waiting = self._waiting.get(cookie)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(body)
+        if waiting is not None and not waiting.answer.done():
+            waiting.answer.set_result(body)
 
     def error_received(self, exc: Exception) -> None:
         """Connection refused: the relay is down, or not up yet. The tries go on."""
@@ -70,31 +72,81 @@ class NgClient(asyncio.DatagramProtocol):
 
     async def command(self, name: str, **fields: Value) -> dict[str, Any]:
         """One command; underscores in field names become hyphens. The answer, whose `result` was ok."""
-        body: dict[str, Value] = {"command": name}
-        body |= {key.replace("_", "-"): value for key, value in fields.items()}
-        answer = _dictionary(name, await self._ask(name, encode(body)))
-        if answer.get("result") not in ("ok", "pong"):
-            raise RelayRefused(name, _reason(answer))
-        return answer
+        return _accepted(name, await self._ask(name, fields))
 
-    async def _ask(self, name: str, body: bytes) -> bytes:
+    async def tell(self, name: str, **fields: Value) -> None:
+        """A command of whose answer only the success matters."""
+        answer = await self._ask(name, fields)
+        if not answer.endswith(ACCEPTED):
+            _accepted(name, answer)
+
+    async def _ask(self, name: str, fields: dict[str, Value]) -> bytes:
         cookie = f"{self._prefix}_{next(self._numbers)}".encode()
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[cookie] = waiting
+        body: dict[str, Value] = {"command": name}
+        for key, value in fields.items():
+            body[_wire_name(key)] = value
+        asked = self._waiting[cookie] = _Asked(self._send, cookie + b" " + encode(body), self._tries)
         try:
-            for seconds in self._tries:
-                self._send(cookie + b" " + body)
-                await asyncio.wait([waiting], timeout=seconds)
-                if waiting.done():
-                    return bytes(waiting.result())
+            asked.send()
+            answer = await asked.answer
         finally:
+            asked.close()
             del self._waiting[cookie]
-        raise RelayUnavailable(f"relay: rtpengine left {len(self._tries)} tries of {name} unanswered; is it running?")
+        if answer is None:
+            tries = len(self._tries)
+            raise RelayUnavailable(f"relay: rtpengine left {tries} tries of {name} unanswered; is it running?")
+        return answer
 
     def _send(self, message: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             raise RelayUnavailable("relay: the connection to rtpengine is closed")
         self._transport.sendto(message)
+
+
+class _Asked:
+    """A command under way: sent again until `answer` is there, None after the last wait."""
+
+    __slots__ = ("_loop", "_message", "_send", "_timer", "_waits", "answer")
+
+    def __init__(self, send: Callable[[bytes], None], message: bytes, waits: tuple[float, ...]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._send, self._message, self._waits = send, message, iter(waits)
+        self._timer: asyncio.TimerHandle | None = None
+        self.answer: asyncio.Future[bytes | None] = self._loop.create_future()
+
+    def send(self) -> None:
+        """The next try. Raises RelayUnavailable where it cannot be sent."""
+        wait = next(self._waits, None)
+        if wait is None:
+            self.answer.set_result(None)
+            return
+        self._send(self._message)
+        self._timer = self._loop.call_later(wait, self._again)
+
+    def _again(self) -> None:
+        if self.answer.done():
+            return
+        try:
+            self.send()
+        except RelayUnavailable as error:
+            self.answer.set_exception(error)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+@lru_cache(maxsize=128)
+def _wire_name(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def _accepted(name: str, body: bytes) -> dict[str, Any]:
+    """The answer that is no refusal. Raises RelayRefused, RelayUnavailable for one without sense."""
+    answer = _dictionary(name, body)
+    if answer.get("result") not in ("ok", "pong"):
+        raise RelayRefused(name, _reason(answer))
+    return answer
 
 
 def _dictionary(name: str, body: bytes) -> dict[str, Any]:

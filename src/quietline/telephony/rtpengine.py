@@ -124,7 +124,7 @@ class RtpengineRelay:
 
     async def delete(self, call: str) -> None:
         """Delete a relay call; one that is gone already is no error."""
-        await self.ng.command("delete", call_id=call)
+        await self.ng.tell("delete", call_id=call)
 
     async def alive(self) -> bool:
         try:
