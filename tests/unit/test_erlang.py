@@ -140,6 +140,7 @@ def test_erlang_b_by_its_definition() -> None:
 # Laws
 
 
+@settings(deadline=None)
 @given(loads, st.integers(1, 400), st.floats(0, 600))
 def test_shares_are_shares_and_flow_is_kept(load: Load, agents: int, within: float) -> None:
     made = performance(load, agents, within)
@@ -150,6 +151,7 @@ def test_shares_are_shares_and_flow_is_kept(load: Load, agents: int, within: flo
         assert made.mean_wait == pytest.approx(made.abandoned * load.patience, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(loads, st.integers(1, 200))
 def test_one_more_agent_never_makes_it_worse(load: Load, agents: int) -> None:
     fewer, more = performance(load, agents), performance(load, agents + 1)
@@ -157,7 +159,7 @@ def test_one_more_agent_never_makes_it_worse(load: Load, agents: int) -> None:
     assert more.abandoned <= fewer.abandoned + 1e-9
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(loads, st.floats(0.05, 0.99), st.floats(1, 120), st.floats(0.5, 1.0))
 def test_the_answer_is_the_smallest_that_meets_the_target(
     load: Load, share: float, within: float, occupancy: float
