@@ -85,6 +85,29 @@ class Trunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Carrier:
+    """How calls go out by a trunk, for callbacks: one table for each trunk that takes our calls."""
+
+    trunk: str  # the name of its [[trunk]]; over UDP without encryption only where that says cleartext = true
+    host: str  # the carrier's host name or address
+    port: int = 5061  # its SIP port
+    certificate_name: str = ""  # the name its certificate must carry; empty: the host
+    ca: str = ""  # who signed its certificate, a PEM file; empty: as for its client certificates
+    user: str = ""  # the user name that our calls are signed with (digest), where it asks
+    password_file: str = ""  # holds that user's password and nothing else; mode 0400, root's
+    register: bool = False  # sign in at the carrier (REGISTER) and stay signed in
+    register_seconds: int = 600  # how long one sign-in holds
+    shows: tuple[str, ...] = ()  # our numbers that may be shown by it, E.164; empty: every number of a store
+    identity: str = (
+        "from"  # where that number stands: "from" | "asserted" (P-Asserted-Identity, From is the user) | "both"
+    )
+    withhold: bool = False  # ask for the number to be hidden from whoever is called (Privacy: id); not with "from"
+    dials: tuple[str, ...] = ()  # beginnings of numbers that may be dialled, E.164; empty: the trunk's country
+    max_calls: int = 20  # concurrent calls out; above it 503
+    ring_seconds: float = 30.0  # how long whoever is called is rung
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
     """rtpengine. Ports are UDP. The range stays below Linux's ephemeral ports (32768)."""
 
@@ -184,5 +207,6 @@ class Config:
     web: Web = field(default_factory=Web)
     certificates: Certificates = field(default_factory=Certificates)
     trunks: tuple[Trunk, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
     stores: tuple[Store, ...] = ()
     queues: tuple[Queue, ...] = ()

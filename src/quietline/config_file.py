@@ -14,10 +14,16 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from quietline.config import Config, Queue, Store, Trunk
+from quietline.config import Carrier, Config, Queue, Store, Trunk
 from quietline.errors import ConfigError
+from quietline.telephony import outbound
 
-LISTS: dict[str, type] = {"trunk": Trunk, "store": Store, "queue": Queue}  # [[trunk]] fills Config.trunks
+LISTS: dict[str, type] = {
+    "trunk": Trunk,
+    "carrier": Carrier,
+    "store": Store,
+    "queue": Queue,
+}  # [[trunk]] fills Config.trunks
 
 DECODERS: dict[Any, Callable[[Any], Any]] = {Path: Path, float: float}
 
@@ -162,6 +168,7 @@ def _check(config: Config, reader: _Reader) -> None:
     ):
         _check_addresses(reader, section, key, addresses)
     _check_trunks(config, reader)
+    _check_carriers(config, reader)
     _check_plan(config, reader)
 
 
@@ -192,6 +199,19 @@ def _check_trunks(config: Config, reader: _Reader) -> None:
             raise reader.error("trunk", "dialled_from", "want request-uri, to or diversion", index)
         if trunk.cleartext and not config.edge.cleartext_port:
             raise reader.error("trunk", "cleartext", "a cleartext trunk needs [edge] cleartext_port", index)
+
+
+def _check_carriers(config: Config, reader: _Reader) -> None:
+    taken: set[str] = set()
+    for index, carrier in enumerate(config.carriers):
+        try:
+            outbound.check(config, carrier)
+        except ConfigError as error:
+            key, _, what = str(error).partition(": ")
+            raise reader.error("carrier", key, what, index) from None
+        if carrier.trunk in taken:
+            raise reader.error("carrier", "trunk", "has a carrier already; one for each trunk", index)
+        taken.add(carrier.trunk)
 
 
 def _check_plan(config: Config, reader: _Reader) -> None:

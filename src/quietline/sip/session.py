@@ -133,6 +133,7 @@ class Session:
     timer: SessionTimer = field(default_factory=SessionTimer)
     hang_up_wanted: bool = False
     cancelled: bool = False  # our CANCEL is out
+    signs: bool = False  # a challenge (401, 407) to our INVITE is handed back to the edge, once, to be signed there
     told: bool = False  # the last event of this leg has been given
     queued: float = inf
 

@@ -17,6 +17,9 @@ DEAD = GONE | {
     477,
     478,
 }  # and from the edge: it has no flow or route to the phone any more (RFC 5626 §11.5; Kamailio)
+CHALLENGES = {401: "www-authenticate", 407: "proxy-authenticate"}
+CHALLENGE = "x-ql-challenge"  # between us and the edge: "407 Digest realm=…", what a carrier asks
+MADE_ANEW = ("via", "max-forwards", "from", "to", "call-id", "cseq", "route", "content-length")
 REFRESH_LATER = 5.0  # seconds, when an offer is in the way of a refresh
 
 
@@ -175,13 +178,28 @@ def _acknowledge(core: Core, session: Session, within: Dialog, cseq: int) -> Non
 
 
 def _on_invite(core: Core, session: Session, machine: Transaction, response: Response, now: float) -> None:
-    if response.status >= 300:
+    if response.status in CHALLENGES and session.signs and not session.hang_up_wanted:
+        _prove(core, session, machine, response, now)
+    elif response.status >= 300:
         core.tell(What.REJECTED, session, response.status, message=response)
         core.drop(session, now)
     elif response.status >= 200:
         _on_accepted(core, session, machine, response, now)
     elif session.phase is Phase.CALLING:
         _on_progress(core, session, machine, response, now)
+
+
+def _prove(core: Core, session: Session, machine: Transaction, response: Response, now: float) -> None:
+    """The INVITE once more, in the same dialog with the next CSeq (§22.2, §8.1.3.5). We know no password: the challenge
+    goes along, and the edge signs."""
+    session.signs, session.cancelled = False, False
+    kept = [(name, value) for name, value in machine.request.headers if name not in MADE_ANEW]
+    challenge = f"{response.status} {response.headers.get(CHALLENGES[response.status])}"
+    request = session.dialog.request("INVITE", core.via(), [*kept, (CHALLENGE, challenge)], machine.request.body)
+    request.branch = request.headers.get("via").rpartition("branch=")[2]
+    again = core.ask(request, session.peer, now, session, "invite")
+    assert isinstance(again, ClientInvite)
+    session.invite = again
 
 
 def _on_progress(core: Core, session: Session, machine: Transaction, response: Response, now: float) -> None:

@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import os
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from quietline.config import Config, Trunk
 from quietline.errors import ConfigError
+from quietline.telephony import outbound
 from quietline.telephony.certificates import certificate_paths
 from quietline.telephony.edge_rpc import EdgeRpc as EdgeRpc
 from quietline.telephony.private_files import owner_ids, write_private
 
 KAMAILIO = "/usr/sbin/kamailio"
 MODULES = "/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+CARRIERS_CA = "carriers.pem"
 SHARED_MEMORY_MB = 256
 GRACE_SECONDS = 30  # after a start, unknown phones are asked to come again instead of being counted as scanners
 IDLE_SECONDS = 60  # a connection that neither signs in nor calls
@@ -36,6 +39,7 @@ _SPARE_SECONDS = 600  # a dialog may outlive the controller's limit by so much, 
 # to itself, which it takes out before sending.
 _COMMON = "Supported|k|Require|Unsupported|Allow|Accept|Session-Expires|x|Min-SE|RSeq|RAck|Retry-After|MIME-Version|TH"
 TOWARD_CONTROLLER = f"^({_COMMON}|Reason|Refer-To|r|Event|o|Subscription-State)$"
+TOWARD_CONTROLLER_ASKED = f"^({_COMMON}|Proxy-Authenticate|WWW-Authenticate)$"  # a carrier's challenge
 TOWARD_PHONE = f"^({_COMMON})$"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -64,8 +68,12 @@ def edge_command(config: Config) -> list[str]:
     return [KAMAILIO, "-f", f"{folder}/kamailio.cfg", "-Y", folder, "-DD", "-E", *memory]
 
 
-def render_edge(config: Config, leg_key: bytes, *, debug: int = -2) -> dict[str, str]:
+def render_edge(
+    config: Config, leg_key: bytes, *, debug: int = -2, passwords: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """File name -> text. `leg_key`: 32 random bytes that only the edge and the vault hold. Raises ConfigError.
+
+    `passwords`: ours at the carriers, by trunk.
 
     `debug` is Kamailio's log level; above -2 (CRIT) its log quotes messages and so holds personal data.
     """
@@ -79,8 +87,11 @@ def render_edge(config: Config, leg_key: bytes, *, debug: int = -2) -> dict[str,
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 — this is no HTML; every value is checked against a pattern above
     )
-    values = _values(config, leg_key) | {"debug": debug}
+    known = passwords or {}
+    values = _values(config, leg_key) | {"debug": debug, "carriers": outbound.template_values(config, known)}
     texts = {name: environment.get_template(f"{name}.j2").render(values) for name in ("kamailio.cfg", "tls.cfg")}
+    if config.carriers:
+        texts |= {"uacreg": outbound.registrations(config, known), "version": outbound.TABLE_VERSIONS}
     return texts | {"dispatcher.list": f"1 sip:127.0.0.1:{config.controller.sip_port}\n"}
 
 
@@ -90,7 +101,8 @@ def write_edge(config: Config, leg_key: bytes, *, debug: int = -2) -> None:
     The folder belongs to the edge's user and, set-gid, to the vault's group: so the RPC socket that Kamailio makes in
     it (mode 0660) takes that group, and the edge, root and the vault can use it and nobody else.
     """
-    files = render_edge(config, leg_key, debug=debug)
+    files = render_edge(config, leg_key, debug=debug, passwords=outbound.passwords(config.carriers))
+    files |= {CARRIERS_CA: _authorities(config)} if config.carriers else {}
     folder, owner = edge_folder(config), owner_ids(config.users.edge)
     folder.mkdir(parents=True, exist_ok=True)
     if owner is not None:
@@ -116,6 +128,8 @@ def check_edge(config: Config) -> None:
     _need(len(names) == len(set(names)), "trunks", ", ".join(names), "every name once")
     for trunk in config.trunks:
         _check_trunk(trunk, edge.cleartext_port)
+    for carrier in config.carriers:
+        outbound.check(config, carrier)
     for path in (config.paths.run, *opened_files(config)):
         _need(
             re.fullmatch(r"/[A-Za-z0-9._/+-]+", str(path)), "paths", str(path), "an absolute path of plain characters"
@@ -202,6 +216,8 @@ def _values(config: Config, leg_key: bytes) -> dict[str, Any]:
         "certificate": files.certificate,
         "key": files.key,
         "trunk_ca": files.trunk_ca,
+        "carriers_ca": edge_folder(config) / CARRIERS_CA if config.carriers else files.trunk_ca,
+        "contact": _contact(config),
         "trunk_port": edge.trunk_port,
         "wss_port": edge.wss_port,
         "cleartext_port": _cleartext_port(config),
@@ -219,10 +235,26 @@ def _values(config: Config, leg_key: bytes) -> dict[str, Any]:
         "trunks": [_trunk_values(trunk) for trunk in config.trunks],
         "digest_trunks": [trunk for trunk in config.trunks if trunk.digest_user],
         "toward_controller": TOWARD_CONTROLLER,
+        "toward_controller_asked": TOWARD_CONTROLLER_ASKED,
         "toward_phone": TOWARD_PHONE,
         "leg_key": leg_key.hex(),
         "mask_key": hmac.new(leg_key, b"quietline topoh", hashlib.sha256).hexdigest(),
     }
+
+
+def _contact(config: Config) -> str:
+    """Where a carrier we sign in at reaches us."""
+    edge = config.edge
+    return f"{_socket(edge.advertised or edge.addresses[0], edge.tls_port)};transport=tls"
+
+
+def _authorities(config: Config) -> str:
+    """Who may sign a carrier's certificate: all of theirs in one file. Raises ConfigError for one that is missing."""
+    wanted = [Path(each.ca) if each.ca else certificate_paths(config).trunk_ca for each in config.carriers]
+    try:
+        return "\n".join(dict.fromkeys(path.read_text(encoding="ascii") for path in wanted))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"carrier.ca: cannot be read ({type(error).__name__}); name a PEM file") from None
 
 
 def _trunk_values(trunk: Trunk) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from quietline import legs
 from quietline.config import Config
 from quietline.errors import ProtocolError
 from quietline.legs import LegTicket
-from quietline.sealed import SIGNALLING, Ticket
+from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.sip.agent import UserAgent
 from quietline.sip.core import Settings
 from quietline.sip.message import Message
 from quietline.sip.session import Address, Effect, Event, Send, Session, What
+from quietline.telephony.outbound import E164, Route
 from quietline.telephony.ports import LegEvent, LegEventKind
 from quietline.telephony.stream import EdgeStream
 
@@ -51,6 +52,7 @@ _KINDS = {
 }
 _DROPPABLE = (LegEventKind.INFO, LegEventKind.RINGING)
 _OWN = Ticket("controller", "journal", SIGNALLING)
+_DIAL = Ticket("controller", "dial", SIGNALLING)
 
 
 class SipLeg:
@@ -201,6 +203,18 @@ class SipEndpoint(asyncio.DatagramProtocol):
         shown = "".join(char for char in alias if char.isprintable() and char not in '"\\')
         uri = f"sip:{agent}@{self._realm}"
         session, effects = self.agent.invite(uri, f'"{shown}" {ANONYMOUS}', sdp, self.edge, self.now(), PRIVATE)
+        leg = self._keep(SipLeg(self, session))
+        self.apply(effects)
+        return leg
+
+    def dial_out(self, route: Route, number: Sealed[str], sdp: str) -> SipLeg:
+        """See the port. Raises ValueError for a number that is none."""
+        digits = number.open(_DIAL)
+        if not E164.fullmatch(digits):
+            raise ValueError("a number to dial is E.164: +, country, number")
+        asked = (("x-ql-trunk", route.carrier.trunk), ("x-ql-shows", route.shown))
+        session, effects = self.agent.invite(route.uri(digits), route.caller, sdp, self.edge, self.now(), asked)
+        session.signs = bool(route.carrier.user)
         leg = self._keep(SipLeg(self, session))
         self.apply(effects)
         return leg

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from quietline.legs import LegTicket
+from quietline.sealed import Sealed
+from quietline.telephony.outbound import Route
 
 
 class LegEventKind(StrEnum):
@@ -78,6 +80,10 @@ class Telephony(Protocol):
 
     def dial_agent(self, agent: str, alias: str, sdp: str) -> Leg:
         """INVITE the agent's registered phone, masked: From is `"<alias>" <sip:anonymous@anonymous.invalid>`."""
+
+    def dial_out(self, route: Route, number: Sealed[str], sdp: str) -> Leg:
+        """INVITE whoever has this E.164 number by a carrier, one of our numbers shown. On ANSWERED the event's
+        ticket is the edge's word, kind "called"."""
 
     def restore(self, saved: dict[str, Any]) -> Leg:
         """A leg of an earlier life of this process, where it stood. Raises ProtocolError on a record it cannot read."""

@@ -39,3 +39,14 @@ def authorization(challenge: str, credentials: Credentials, method: str, uri: st
     cnonce = secrets.token_hex(8)
     response = _md5(f"{ha1}:{nonce}:00000001:{cnonce}:auth:{ha2}")
     return f'{fields}, qop=auth, nc=00000001, cnonce="{cnonce}", response="{response}"'
+
+
+def expected_response(given: str, credentials: Credentials, method: str) -> bool:
+    """The server's side: whether this Authorization value is right for the credentials (RFC 2617 §3.2.2)."""
+    found = re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', given)
+    fields = {key.lower(): quoted or plain for key, quoted, plain in found}
+    ha1 = _md5(f"{credentials.user}:{fields.get('realm', '')}:{credentials.password}")
+    ha2 = _md5(f"{method}:{fields.get('uri', '')}")
+    middle = [fields.get(name, "") for name in ("nonce", "nc", "cnonce", "qop") if name in fields]
+    wanted = _md5(":".join([ha1, *middle, ha2]))
+    return fields.get("username") == credentials.user and secrets.compare_digest(fields.get("response", ""), wanted)
