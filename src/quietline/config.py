@@ -98,9 +98,7 @@ class Carrier:
     register: bool = False  # sign in at the carrier (REGISTER) and stay signed in
     register_seconds: int = 600  # how long one sign-in holds
     shows: tuple[str, ...] = ()  # our numbers that may be shown by it, E.164; empty: every number of a store
-    identity: str = (
-        "from"  # where that number stands: "from" | "asserted" (P-Asserted-Identity, From is the user) | "both"
-    )
+    identity: str = "from"  # where it stands: "from" | "asserted" (P-Asserted-Identity; From is the user) | "both"
     withhold: bool = False  # ask for the number to be hidden from whoever is called (Privacy: id); not with "from"
     dials: tuple[str, ...] = ()  # beginnings of numbers that may be dialled, E.164; empty: the trunk's country
     max_calls: int = 20  # concurrent calls out; above it 503
