@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 OUT = Path(__file__).with_name("out")
-NAMES = ("calls", "vault", "ledger", "policy", "relay", "sip_core", "match")
+NAMES = ("calls", "vault", "ledger", "policy", "relay", "sip_core", "routing")
 HEAD = """# Figures
 
 From runs of `python -m bench NAME` (as root; `make bench` runs all) on {day}, on a machine with 2 cores that also
@@ -24,6 +24,11 @@ TARGETS = {
     "call.invite_to_200_p99_ms": "≤ 100",
     "reveal.p99_ms": "≤ 10",
     "relay.prompt_start": "≤ 1",
+    "match.p99_us.10000x10000": "≤ 100",
+    "match.growth_1k_10k": "≤ 2",
+    "simulate.calls_per_s": "≥ 8,333",
+    "live.free_to_ring_p99_ms": "≤ 10",
+    "live.utilisation": "≥ 0.99",
 }
 
 

@@ -211,8 +211,7 @@ class Floor(RuleBasedStateMachine):
 
     @invariant()
     def the_next_deadline_is_the_earliest_of_all(self) -> None:
-        due = self.scan.deadlines()
-        assert self.matcher.next_deadline() == (due[0][0] if due else None)
+        assert self.matcher.next_deadline() == self.scan.next_deadline()
 
     @invariant()
     def the_model_and_the_matcher_agree(self) -> None:

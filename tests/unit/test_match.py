@@ -163,5 +163,5 @@ def test_deadlines_that_no_longer_hold_do_not_pile_up(matcher: Matcher) -> None:
         matcher.ended("mia", now)
         matcher.wrapped_up("mia", now, now)
     assert len(matcher._alarms._heap) < 200
-    assert all(len(pool.seats) < 100 and len(pool.calls) < 100 for pool in matcher._pools._order)
+    assert all(len(pool.seats) < 100 and len(pool.calls) < 100 for pool in matcher._pools._pools.values())
     assert matcher.next_deadline() is None

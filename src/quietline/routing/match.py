@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
-from quietline.errors import ConfigError
 from quietline.routing.alarms import Alarms
 from quietline.routing.explain import Explanation, Trails, explained
+from quietline.routing.lines import Lines
 from quietline.routing.model import (
     Agent,
     Decision,
@@ -29,11 +29,10 @@ from quietline.routing.model import (
     Withdraw,
 )
 from quietline.routing.parties import Call, Seat
-from quietline.routing.pools import Pool, Pools
+from quietline.routing.pools import Pool
 from quietline.routing.skills import Ask, ask_for, ask_of
-from quietline.routing.strategies import STANDARD, Strategy, chosen
+from quietline.routing.strategies import STANDARD, Strategy
 
-GONE = frozenset({State.OFFLINE, State.AWAY})
 SAID_AGAIN = 15.0  # seconds after which the end of an overdue conversation is asked for again
 
 _rank = attrgetter("rank", "waiting.since", "id")
@@ -46,11 +45,10 @@ class Matcher:
         self, queues: Iterable[QueueRule] = (), strategies: Mapping[str, Strategy] = STANDARD, remember: int = 1_000
     ) -> None:
         """`remember`: of how many calls the story is kept for `explain`, ended ones included."""
-        self._strategies = strategies
-        self._rules: dict[str, QueueRule] = {}
         self._seats: dict[str, Seat] = {}
         self._calls: dict[str, Call] = {}
-        self._pools = Pools()
+        self._lines = Lines(strategies)
+        self._pools = self._lines.pools
         self._alarms: Alarms[Seat | Call] = Alarms()
         self._trails = Trails(remember)
         self.configure(queues, 0.0, 0.0)
@@ -73,11 +71,11 @@ class Matcher:
 
     def queues(self) -> tuple[QueueRule, ...]:
         """The queues, with those that are no longer configured while calls still wait in them."""
-        return tuple(self._rules.values())
+        return tuple(self._lines.rules.values())
 
     def ask(self, waiting: Waiting, now: float) -> Ask:
         """What this call asks of an agent by now, apart from a hold for its last agent."""
-        rule = self._rule(waiting.queue)
+        rule = self._lines.rule(waiting.queue)
         if waiting.only_agent:
             return ask_for(waiting.only_agent, rule)
         step = max(each for each, one in enumerate(rule.steps) if not each or waiting.since + one.after <= now)
@@ -96,15 +94,12 @@ class Matcher:
 
         Raises ConfigError, and changes nothing, for two queues of one name and for an unknown strategy.
         """
-        rules = _checked(queues, self._strategies)
-        in_use = {call.rule.id: call.rule for call in self._calls.values()}
-        self._rules = in_use | rules
-        self._pools.clear(self._seats.values())
+        self._lines.configure(queues, {call.rule.id: call.rule for call in self._calls.values()}, self._seats.values())
         decisions: list[Decision] = []
         for seat in self._seats.values():
-            seat.rule = rules.get(seat.rule.id, seat.rule)
+            seat.rule = self._lines.rules.get(seat.rule.id, seat.rule)
         for call in self._calls.values():
-            call.follow(self._rules[call.rule.id])
+            call.follow(self._lines.rules[call.rule.id])
             decisions += [] if call.offered else self._line_up(call, now, wall)
         return decisions + self._assign(now, wall)
 
@@ -161,7 +156,7 @@ class Matcher:
         Entering again keeps the place, and changes the rest: needs, stores, queue, waiting for a callback. Raises
         ConfigError for a queue that there is not.
         """
-        rule = self._rule(waiting.queue)
+        rule = self._lines.rule(waiting.queue)
         call = self._calls.get(waiting.call)
         if call is None:
             call = self._calls[waiting.call] = Call(waiting, rule)
@@ -195,7 +190,7 @@ class Matcher:
         """A conversation of the controller's earlier life goes on, by the usual times where its queue is gone."""
         seat = self._seats.setdefault(agent, Seat(Agent(agent), now))
         self._pools.go(seat)
-        return self._talk(seat, call, self._rules.get(queue, QueueRule(queue)), now)
+        return self._talk(seat, call, self._lines.rules.get(queue, QueueRule(queue)), now)
 
     def refused(self, call: str, agent: str, now: float, wall: float, reason: str) -> list[Decision]:
         """Declined, lost phone or no answer: the call keeps its place, the agent is away until they say ready."""
@@ -260,7 +255,7 @@ class Matcher:
     def _settle(self, call: Call, now: float, wall: float) -> list[Decision]:
         """An agent at once, or a place in the pool of the call's step."""
         decisions = self._advance(call, now)
-        pool = self._pool(call, now, wall)
+        pool = self._pool_for(call, now, wall)
         seat = self._pools.seat_for(pool, wall)
         if seat:
             return [*decisions, *self._offer(call, seat, now)]
@@ -270,7 +265,7 @@ class Matcher:
     def _line_up(self, call: Call, now: float, wall: float) -> list[Decision]:
         """A place only: `_assign` follows."""
         decisions = self._advance(call, now)
-        self._wait(call, self._pool(call, now, wall))
+        self._wait(call, self._pool_for(call, now, wall))
         return decisions
 
     def _advance(self, call: Call, now: float) -> list[Decision]:
@@ -284,25 +279,8 @@ class Matcher:
         self._pools.wait(pool, call)
         self._alarms.set(call, call.next_moment())
 
-    def _pool(self, call: Call, now: float, wall: float) -> Pool:
-        waiting, rule = call.waiting, call.rule
-        if waiting.only_agent:
-            return self._pools.desk(ask_for(waiting.only_agent, rule))
-        key = (rule.id, call.step, waiting.needs, waiting.stores)
-        pool = self._pools.get(key)
-        if pool is None:
-            ask = ask_of(rule, rule.steps[call.step], waiting.needs, waiting.stores)
-            pool = self._pools.make(key, ask, self._strategies[rule.strategy])
-        return self._held(call, pool, now, wall) if waiting.last_agent else pool
-
-    def _held(self, call: Call, pool: Pool, now: float, wall: float) -> Pool:
-        """The last agent's own pool while the call is kept for them: here, able, and within the rule's time."""
-        last = self._seats.get(call.waiting.last_agent)
-        here = last is not None and last.state not in GONE and not last.dismissed
-        able = here and last is not None and pool.admits(last) and last.certified(pool.ask.data_class, wall)
-        call.held = able and call.wants_last_agent(now)
-        call.unheld = not call.held
-        return self._pools.desk(ask_for(call.waiting.last_agent, call.rule)) if call.held else pool
+    def _pool_for(self, call: Call, now: float, wall: float) -> Pool:
+        return self._lines.pool_for(call, self._seats.get(call.waiting.last_agent), now, wall)
 
     def _take_out(self, call: Call) -> None:
         if call.pool:
@@ -404,19 +382,3 @@ class Matcher:
         decisions = self._wish(seat.id, State.OFFLINE, now, wall, "")
         del self._seats[seat.id]
         return decisions
-
-    def _rule(self, queue: str) -> QueueRule:
-        rule = self._rules.get(queue)
-        if rule is None:
-            raise ConfigError(f"queue {queue!r} is not there; there are {', '.join(sorted(self._rules)) or 'none'}")
-        return rule
-
-
-def _checked(queues: Iterable[QueueRule], strategies: Mapping[str, Strategy]) -> dict[str, QueueRule]:
-    rules: dict[str, QueueRule] = {}
-    for rule in queues:
-        if rule.id in rules:
-            raise ConfigError(f"queue {rule.id!r} is there twice; give each queue a name of its own")
-        chosen(rule.strategy, strategies, rule.id)
-        rules[rule.id] = rule
-    return rules

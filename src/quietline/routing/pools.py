@@ -2,7 +2,7 @@
 
 A new call looks at the first agent of its own pool; a freed agent looks at the first call of each pool they may serve.
 Nobody scans. Whoever stops waiting or being ready is left in the heaps and passed over when their turn comes; a heap is
-cleared when half of it is stale, so that an event costs O(pools of one agent + log n), amortised.
+cleared when most of it is stale, so that an event costs O(pools of one agent + log n), amortised.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from quietline.routing.parties import Call, ReadyEntry, Seat, WaitingEntry
 from quietline.routing.skills import Ask, fits
 from quietline.routing.strategies import Strategy, longest_idle
 
-SLACK = 16  # stale entries that are not worth clearing away
+SLACK, SHARE = 64, 8  # a heap is cleared when it holds so many entries, and so many times those that hold
 
 
 class Pool:
     """Calls that ask the same, by rank; ready agents who may take them, by the queue's strategy."""
 
-    __slots__ = ("ask", "calls", "calls_room", "rate", "seats", "seats_room")
+    __slots__ = ("ask", "calls", "calls_room", "number", "rate", "seats", "seats_room")
 
-    def __init__(self, ask: Ask, strategy: Strategy) -> None:
+    def __init__(self, ask: Ask, strategy: Strategy, number: int = 0) -> None:
         self.ask = ask
+        self.number = number  # rises
         self.rate = None if strategy is longest_idle else strategy
         self.calls: list[WaitingEntry] = []  # the first is never stale
         self.seats: list[ReadyEntry] = []  # the first may be
@@ -42,7 +43,7 @@ class Pool:
         if len(self.calls) > self.calls_room:
             self.calls = [each for each in self.calls if each[4].entry is each]
             heapify(self.calls)
-            self.calls_room = SLACK + 2 * len(self.calls)
+            self.calls_room = SLACK + SHARE * len(self.calls)
 
     def withdraw(self, call: Call) -> None:
         """The call waits here no more."""
@@ -57,7 +58,7 @@ class Pool:
         if len(self.seats) > self.seats_room:
             self.seats = [each for each in self.seats if each[4].stamp == each[3]]
             heapify(self.seats)
-            self.seats_room = SLACK + 2 * len(self.seats)
+            self.seats_room = SLACK + SHARE * len(self.seats)
 
     def first_seat(self, wall: float) -> Seat | None:
         """The agent to ring. One whose certificate has lapsed leaves: time does not bring it back."""
@@ -76,13 +77,15 @@ class Pools:
     def __init__(self) -> None:
         self.ready: dict[str, Seat] = {}
         self._pools: dict[object, Pool] = {}
-        self._order: list[Pool] = []
+        self._by_skill: dict[
+            str, list[Pool]
+        ] = {}  # each under one skill that it requires, "" for one that requires none
         self._desks: dict[str, dict[str, Pool]] = {}  # agent -> data class -> the pool of calls for them alone
         self._serial = 0
 
     def clear(self, seats: Iterable[Seat]) -> None:
         """Forget every pool; whoever is ready stands at the next ones as they come."""
-        self._pools, self._order, self._desks = {}, [], {}
+        self._pools, self._by_skill, self._desks = {}, {}, {}
         for seat in seats:
             seat.pools, seat.seen = [], 0
             seat.stamp += 1
@@ -93,8 +96,9 @@ class Pools:
 
     def make(self, key: object, ask: Ask, strategy: Strategy) -> Pool:
         """A new pool, with the ready agents who may serve it."""
-        pool = self._pools[key] = Pool(ask, strategy)
-        self._order.append(pool)
+        pool = self._pools[key] = Pool(ask, strategy, len(self._pools) + 1)
+        required = (need.skill for need in ask.needs if not need.preferred)
+        self._by_skill.setdefault(next(required, ""), []).append(pool)
         for seat in self.ready.values():
             self._catch_up(seat)
         return pool
@@ -123,7 +127,7 @@ class Pools:
     def matches(self, wall: float) -> Iterator[tuple[Call, Seat]]:
         """Waiting calls by rank, each with the agent to ring. Whoever asks takes the call out before asking on."""
         desks = (pool for pools in self._desks.values() for pool in pools.values())
-        heads = [(pool.calls[0], pool) for pool in (*self._order, *desks) if pool.calls]
+        heads = [(pool.calls[0], pool) for pool in (*self._pools.values(), *desks) if pool.calls]
         heapify(heads)
         while heads:
             (*_, call), pool = heappop(heads)
@@ -179,17 +183,24 @@ class Pools:
         self.go(seat)
         seat.pools, seat.seen = [], 0
         if seat.state is State.READY:
-            self.stand(seat)
+            self.ready[seat.id] = seat
+        self._catch_up(seat)
 
     def _catch_up(self, seat: Seat) -> None:
         """Look at the pools that were made since the agent last looked."""
-        if seat.seen == len(self._order):
+        if seat.seen == len(self._pools):
             return
-        new = [pool for pool in self._order[seat.seen :] if pool.admits(seat)]
-        seat.seen = len(self._order)
+        new = [pool for skill in ("", *seat.skills) for pool in self._since(skill, seat.seen) if pool.admits(seat)]
+        seat.seen = len(self._pools)
         seat.pools += new
         if seat.id in self.ready:
             self._stand_at(seat, new)
+
+    def _since(self, skill: str, seen: int) -> Iterator[Pool]:
+        for pool in reversed(self._by_skill.get(skill, ())):
+            if pool.number <= seen:
+                return
+            yield pool
 
     def _stand_at(self, seat: Seat, pools: list[Pool]) -> None:
         plain = (0.0, seat.idle_since, seat.id, seat.stamp, seat)

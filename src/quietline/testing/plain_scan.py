@@ -60,7 +60,12 @@ class Caller:
 class PlainScan:
     """Events in, decisions out, as `Matcher`."""
 
-    def __init__(self, queues: Iterable[QueueRule], strategies: Mapping[str, Strategy] = STANDARD) -> None:
+    def __init__(
+        self, queues: Iterable[QueueRule], strategies: Mapping[str, Strategy] = STANDARD, *, thorough: bool = True
+    ) -> None:
+        """Thorough: every call and every agent after every event. Else, as a scan that is made for speed: for a new
+        call every agent, for a freed agent every call."""
+        self.thorough = thorough
         self.rules = {rule.id: rule for rule in queues}
         self.strategies = strategies
         self.people: dict[str, Person] = {}
@@ -125,8 +130,9 @@ class PlainScan:
             call.unheld = call.unheld and call.waiting.last_agent == waiting.last_agent
             call.waiting = _at(waiting, call.waiting.since)
             call.step = 0
-        reached = [] if call.offered else self._reach(call, now, wall)
-        return reached + self._assign(now, wall)
+        if call.offered:
+            return []
+        return [*self._reach(call, now, wall), *self._assign(now, wall, [call])]
 
     def leave(self, call: str, now: float, wall: float) -> list[Decision]:
         """See Matcher."""
@@ -166,17 +172,23 @@ class PlainScan:
             return self._depart(person, person.retiring, now, wall)
         return self._free(person, now, now, wall)
 
-    def deadlines(self) -> list[tuple[float, int, str]]:
-        """Every deadline there is, in order."""
-        due = [(each.deadline, 0, agent) for agent, each in self.people.items() if each.deadline]
-        due += [(self._moment(each), 1, call) for call, each in self.calls.items() if not each.offered]
-        return sorted(due)
+    def next_deadline(self) -> float | None:
+        """See Matcher."""
+        due = self.next_due()
+        return due[0] if due else None
+
+    def next_due(self) -> tuple[float, int, str] | None:
+        """The first of all deadlines: when, whether it is a call's, whose."""
+        agents = min(((each.deadline, 0, agent) for agent, each in self.people.items() if each.deadline), default=None)
+        waiting = ((self._moment(each), 1, call) for call, each in self.calls.items() if not each.offered)
+        calls = min(waiting, default=None)
+        return min(agents, calls) if agents and calls else agents or calls
 
     def tick(self, now: float, wall: float) -> list[Decision]:
         """One deadline after the other."""
         decisions: list[Decision] = []
-        while (due := self.deadlines()) and due[0][0] <= now:
-            _, kind, name = due[0]
+        while (due := self.next_due()) and due[0] <= now:
+            _, kind, name = due
             decisions += self._call_due(self.calls[name], now, wall) if kind else self._agent_due(name, now, wall)
         return decisions
 
@@ -195,7 +207,7 @@ class PlainScan:
         if self._last(call) <= now:
             del self.calls[call.waiting.call]
             return [GiveUp(call.waiting.call)]
-        return [*self._reach(call, now, wall), *self._assign(now, wall)]
+        return [*self._reach(call, now, wall), *self._assign(now, wall, [call])]
 
     def _last(self, call: Caller) -> float:
         rule = self.rules[call.waiting.queue]
@@ -245,9 +257,11 @@ class PlainScan:
             return person.member.id == call.waiting.last_agent and lasts
         return self._able(person.member, call, wall)
 
-    def _assign(self, now: float, wall: float) -> list[Decision]:
+    def _assign(self, now: float, wall: float, new: list[Caller] | None = None) -> list[Decision]:
+        """Every call that waits, by rank; or, in haste, only those that are new."""
+        waiting = self.calls.values() if new is None or self.thorough else new
         decisions: list[Decision] = []
-        for call in sorted((each for each in self.calls.values() if not each.offered), key=self._rank):
+        for call in sorted((each for each in waiting if not each.offered), key=self._rank):
             able = [person for person in self.people.values() if self._may_take(person, call, wall)]
             if able:
                 decisions.append(self._ring(call, min(able, key=lambda person: self._order(person, call)), now))
@@ -314,13 +328,17 @@ class PlainScan:
         self._become(person, to, now)
         person.call, person.deadline, person.retiring = "", 0.0, None
         reached = [each for call in sorted(moved, key=self._rank) for each in self._reach(call, now, wall)]
-        return reached + self._assign(now, wall)
+        return reached + self._assign(now, wall, moved)
 
     def _free(self, person: Person, idle_since: float, now: float, wall: float) -> list[Decision]:
         self._become(person, State.READY, now)
         person.since = person.idle_since = idle_since
         person.call, person.deadline = "", 0.0
-        return self._assign(now, wall)
+        if self.thorough:
+            return self._assign(now, wall)
+        mine = (each for each in self.calls.values() if not each.offered and self._may_take(person, each, wall))
+        first = min(mine, key=self._rank, default=None)
+        return [self._ring(first, person, now)] if first else []
 
     def _become(self, person: Person, state: State, now: float) -> None:
         busy = person.state in BUSY
