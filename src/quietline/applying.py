@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -79,8 +79,10 @@ async def plan(config: Config, file: Path, vault: People) -> Plan:
     return Plan(reading, diff(before, reading.model), people)
 
 
-async def apply(config: Config, made: Plan, vault: People, controller: Running) -> StaffPlan | None:
-    """Make it so; the people it changed, with the words of the new ones. Raises ConfigError where it cannot be.
+async def apply(
+    config: Config, made: Plan, vault: People, controller: Running, hand_out: Callable[[dict[str, str]], None]
+) -> None:
+    """Make it so. `hand_out` gets the new people's words, by login, once. Raises ConfigError where it cannot be.
 
     Live calls keep their places: the controller changes the queues' rules under them.
     """
@@ -96,9 +98,7 @@ async def apply(config: Config, made: Plan, vault: People, controller: Running) 
         # (3) The file, whole or not at all. Crash: a restart runs it.
         before = _put_in_force(active_text(made.reading.model), folder) if made.changes else None
         # (4) The people, who may work in stores of this file only. Crash: asking again finds them missing.
-        people = None
-        if made.reading.model.agents is not None:
-            people = await vault.staff_apply(_people(made.reading), made.digest, dry_run=False)
+        await _staff(made, vault, hand_out)
         # (5) The calls. Refused: the file of before is put back, and calls never knew of this one.
         try:
             await controller.reload()
@@ -106,7 +106,14 @@ async def apply(config: Config, made: Plan, vault: People, controller: Running) 
             _put_back(before, folder)
             raise
         _drop_recordings(folder, made.reading.model)
-    return people
+
+
+async def _staff(made: Plan, vault: People, hand_out: Callable[[dict[str, str]], None]) -> None:
+    if made.reading.model.agents is None:
+        return
+    people = await vault.staff_apply(_people(made.reading), made.digest, dry_run=False)
+    if people.words:
+        hand_out(people.words)
 
 
 def _people(reading: Reading) -> list[dict[str, object]]:

@@ -90,6 +90,27 @@ def parse(data: bytes | str, name: str) -> Marked:
     return Marked(value, name, reader.lines)
 
 
+def dump(value: Any) -> str:
+    """A text in block style that `parse` reads back to the same value: texts are quoted where they must be."""
+    text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=110)
+    return str(text)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """PyYAML's, whose YAML 1.1 quotes all but a few texts that YAML 1.2 takes for numbers, "1e3"."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    resolved = text in _WORDS or _DECIMAL.fullmatch(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if resolved else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _decoded(raw: bytes, name: str) -> str:
     try:
         return raw.decode("utf-8-sig")

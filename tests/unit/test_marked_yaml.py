@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietline.errors import ConfigError
-from quietline.marked_yaml import MAX_BYTES, MAX_DEPTH, load, parse, written
+from quietline.marked_yaml import MAX_BYTES, MAX_DEPTH, dump, load, parse, written
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,18 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_what_is_written_with_quotes_is_read_again(value: object) -> None:
     assert parse(flow_style(value), "f").value == value
+
+
+@given(VALUES)
+def test_what_is_dumped_is_read_again(value: object) -> None:
+    assert parse(dump(value), "f").value == value
+
+
+@pytest.mark.parametrize(
+    "text", ["1e3", "no", "9:30", "2026-12-25", "null", "", "~", "+44", "a: b", "# x", "*", "<<", "é"]
+)
+def test_texts_stay_texts(text: str) -> None:
+    assert parse(dump({"key": text, text or "x": [text]}), "f").value == {"key": text, text or "x": [text]}
 
 
 def flow_style(value: object) -> str:

@@ -1,0 +1,63 @@
+"""`quietline chain`: check a chain file, show the one in force, print the schema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quietline import chain_reading, marked_yaml
+from quietline.chain_file import schema as chain_schema
+from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath
+from quietline.config_file import load
+from quietline.errors import ConfigError
+from quietline.stores_in_force import active_path
+
+app = typer.Typer(help="The business in one file: check it, show the one in force.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="The chain file.", show_default=False)]
+Strict = Annotated[bool, typer.Option("--strict", help="Warnings fail too.")]
+
+
+@app.command()
+def check(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
+    """Say that the file is right, or name each mistake by line, key and what to write instead. Needs no product."""
+    found = chain_reading.load(file)
+    chain = found.chain
+    counts = {"stores": len(chain.stores), "queues": len(chain.queues), "flows": len(chain.flows)}
+    people = {} if found.model.agents is None else {"agents": len(chain.agents)}
+    if as_json:
+        typer.echo(json.dumps({**counts, **people, "digest": found.digest, "warnings": found.warnings}, indent=2))
+    else:
+        for each in found.warnings:
+            typer.echo(f"warning: {each}", err=True)
+        listed = ", ".join(f"{count} {kind}" for kind, count in {**counts, **people}.items())
+        typer.echo(f"{file}: right ({listed})")
+    if strict and found.warnings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Print the chain in force, as a file that `apply` takes again. People live in the vault and are not in it."""
+    path = active_path(load(config).paths.state)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError("no chain was applied yet; the stores and queues of the TOML file are in force") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    if as_json:
+        typer.echo(text, nl=False)
+        return
+    typer.echo(f"# In force. SHA-256: {hashlib.sha256(text.encode()).hexdigest()}")
+    typer.echo(marked_yaml.dump(marked_yaml.parse(text, str(path)).value), nl=False)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the file, for editors."""
+    typer.echo(json.dumps(chain_schema(), indent=2))
