@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
+from quietline.telephony.media_state import MOST_KNOWN, Known
 from quietline.telephony.sdp import (
     DTLS,
     PLAIN,
@@ -249,3 +251,32 @@ def test_limits_hold(more: list[str], reason: str) -> None:
 def test_nonsense_is_refused(nothing: str) -> None:
     with pytest.raises(UnacceptableOffer):
         read(nothing, ANY)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("c=IN IP4 224.0.0.1", "unicast"),
+        ("c=IN IP4 239.255.255.255", "unicast"),
+        ("c=IN IP4 ::1", "unicast"),
+        ("c=IN IP6 192.0.2.1", "unicast"),
+        ("c=IN IP6 fe80::1%eth0", "unicast"),
+        ("c=IN IP4 192.0.2", "no IP literal"),
+        ("c=IN IP4 192.0.2.01", "no IP literal"),
+        ("c=IN IP4 192.0.2.1\0", "no IP literal"),
+        ("c=IN IP4 host.example", "no IP literal"),
+        ("c=IN IP4", "no IP literal"),
+    ],
+)
+def test_an_address_is_a_unicast_literal_of_its_family(line: str, reason: str) -> None:
+    with pytest.raises(UnacceptableOffer, match=reason):
+        read(text("v=0", line, "m=audio 9 RTP/AVP 0"), PLAIN)
+
+
+def test_a_description_we_wrote_is_known_by_its_text_and_no_more_than_a_few_are_kept() -> None:
+    known, audio = Known(), read(text(*PHONE), SDES).audio
+    assert known[known.keep(audio)] is audio
+    for port in range(1, 50):
+        written = known.keep(replace(audio, port=port))
+        assert read(written, SDES).audio == known[written]
+    assert len(known) <= MOST_KNOWN

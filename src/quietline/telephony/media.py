@@ -31,6 +31,7 @@ from quietline.telephony.media_state import (
     SDES_ONLY,
     TO_NOBODY,
     TRANSPORTS,
+    Known,
     State,
     relay_id,
 )
@@ -76,6 +77,7 @@ class RtpengineMedia:
         self._digits: weakref.WeakSet[Digits] = weakref.WeakSet()
         self._lock = asyncio.Lock()
         self._prompt_end: asyncio.Task[None] | None = None
+        self._kept = Known()
 
     # The caller alone
 
@@ -86,7 +88,7 @@ class RtpengineMedia:
         async with self._lock:
             answer = await self._to_nobody(caller)
         state.law, state.caller_holds = caller.law().name, caller.holds
-        state.caller, state.caller_answer = s.render(chosen(caller, answer)), s.render(answer)
+        state.caller, state.caller_answer = self._kept.keep(chosen(caller, answer)), self._kept.keep(answer)
         return self._write(CALLER, description, answer.facing(s.MIRRORED[caller.direction]))
 
     async def _to_nobody(self, caller: s.Audio) -> s.Audio:
@@ -160,7 +162,7 @@ class RtpengineMedia:
             state.attempts += 1
             state.attempt, state.phone, state.agent_key = attempt, phone.value, own_key(caller)
             offer = await self._offer_to_agent(caller)
-            state.agent_offer = s.render(offer)
+            state.agent_offer = self._kept.keep(offer)
             return self._write(self._tag, None, offer)
 
     async def _drop_attempt(self) -> None:
@@ -192,7 +194,7 @@ class RtpengineMedia:
         async with self._lock:
             await self._answer(CALLER, self._tag, agent)
             await self._leave_inside()
-            state.agent, state.agent_offer = s.render(agent), s.render(ours)
+            state.agent, state.agent_offer = self._kept.keep(agent), self._kept.keep(ours)
             if state.caller_holds:
                 await self._block_agent()
 
@@ -381,6 +383,8 @@ class RtpengineMedia:
 
     def _read(self, text: str) -> s.Audio:
         """A description of our own or the relay's. One the relay wrote wrongly is the relay's failure."""
+        if known := self._kept.get(text):
+            return known
         try:
             return s.read(text, (*s.PLAIN, *s.SDES, *s.DTLS)).audio
         except s.UnacceptableOffer as error:

@@ -14,6 +14,7 @@ CALLER, NOBODY = "C", "I"
 INSIDE = "inside"  # the logical interface of `I`, on loopback: out of the world's reach
 FLAGS: tuple[Value, ...] = ("trust-address", "port-latching", "strict-source", "generate-RTCP")
 REPLACE: tuple[Value, ...] = ("origin", "session-connection")
+MOST_KNOWN = 8  # descriptions; a call has four at a time
 FOREVER = 100_000  # repetitions of the music
 REFUSED_SUITES = (  # rtpengine's own list less sdp.SUITES; it knows `no-` only
     "NULL_HMAC_SHA1_80",
@@ -89,6 +90,18 @@ class State:
     seconds: int = 0  # how many colleagues were asked: the tag is "B" and this number
     looping: str = ""  # the prompt that loops, so that it can go on
     versions: dict[str, list[int]] = field(default_factory=dict)  # tag -> [session id, version] of our o= lines
+
+
+class Known(dict[str, s.Audio]):
+    """What the state's texts say, so that a description we wrote ourselves is not read again. Bounded."""
+
+    def keep(self, audio: s.Audio) -> str:
+        """The text of a description for the state."""
+        if len(self) >= MOST_KNOWN:
+            self.clear()
+        text = s.render(audio)
+        self[text] = audio
+        return text
 
 
 def relay_id(call: str) -> str:

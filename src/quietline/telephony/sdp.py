@@ -12,8 +12,10 @@ import binascii
 import ipaddress
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from quietline.errors import QuietlineError
 
@@ -60,6 +62,7 @@ MIRRORED = {
     "inactive": "inactive",
 }  # RFC 3264 §6.1
 
+MULTICAST = 14  # the upper half of an IPv4 address's first byte (RFC 5771)
 _ADDRESS = r"[0-9A-Fa-f:.]{2,45}"
 # The attributes that may be passed on, with the whole grammar of their values; what does not fit is dropped.
 KEPT = {
@@ -149,11 +152,11 @@ class Audio:
         kept = tuple(codec for codec in self.codecs if codec.name in (law, EVENTS))
         if law not in self.names:
             raise UnacceptableOffer("the call's G.711 law is not among the formats", 305)
-        return replace(self, codecs=kept)
+        return self if kept == self.codecs else replace(self, codecs=kept)
 
     def facing(self, direction: str) -> Audio:
         """The same with another direction."""
-        return replace(self, direction=direction)
+        return self if direction == self.direction else replace(self, direction=direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +209,11 @@ def _media_line(section: list[str], limits: Limits) -> tuple[str, int, str, str]
 def _audio(session: list[str], section: list[str], media: tuple[str, int, str, str], limits: Limits) -> Audio:
     _, port, protocol, formats = media
     wide, attributes = _attributes(session), _attributes(section)
-    crypto = _crypto(attributes, limits)
-    if protocol in PLAIN and any(name == "crypto" for name, _ in attributes):
+    named: dict[str, list[str]] = {}
+    for name, value in attributes:
+        named.setdefault(name, []).append(value)
+    crypto = _crypto(named.get("crypto", []), limits)
+    if protocol in PLAIN and "crypto" in named:
         raise UnacceptableOffer("crypto over plain RTP: offer RTP/SAVP", 302)
     if protocol in SDES and not crypto:
         raise UnacceptableOffer("no SRTP suite we accept is offered", 302)
@@ -215,58 +221,97 @@ def _audio(session: list[str], section: list[str], media: tuple[str, int, str, s
         host=_host(session, section),
         port=port,
         protocol=protocol,
-        codecs=_codecs(formats, attributes),
+        codecs=_codecs(formats, named.get("rtpmap", [])),
         direction=_direction(attributes) or _direction(wide) or "sendrecv",
-        rtcp_port=_rtcp_port(attributes),
+        rtcp_port=_rtcp_port(named.get("rtcp", [""])[0]),
         crypto=crypto if protocol in SDES else (),
         attributes=_kept(wide, attributes, limits),
     )
 
 
-def _attributes(lines: Iterable[str]) -> list[tuple[str, str]]:
-    pairs = (line[2:].rstrip().partition(":") for line in lines if line.startswith("a="))
-    return [(name, value) for name, _, value in pairs]
+def _attributes(lines: list[str]) -> list[tuple[str, str]]:
+    found = []
+    for line in lines:
+        if line.startswith("a="):
+            name, _, value = line[2:].rstrip().partition(":")
+            found.append((name, value))
+    return found
 
 
 def _host(session: list[str], section: list[str]) -> str:
     """The connection address, the stream's own before the session's (RFC 8866 §5.7). Raises for a name or multicast."""
-    line = next((line for line in (*section, *session) if line.startswith("c=")), "")
+    line = _first_of(section, "c=") or _first_of(session, "c=")
     parts = line[2:].split()
+    if len(parts) != 3 or parts[0] != "IN":
+        raise UnacceptableOffer("the connection address is no IP literal")
+    return _address(parts[2], parts[1])
+
+
+def _first_of(lines: list[str], start: str) -> str:
+    for line in lines:
+        if line.startswith(start):
+            return line
+    return ""
+
+
+def _address(text: str, family: str) -> str:
+    if family == "IP4" and _is_unicast_ip4(text):
+        return text
     try:
-        address = ipaddress.ip_address(parts[2] if len(parts) == 3 and parts[0] == "IN" else "")
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise UnacceptableOffer("the connection address is no IP literal") from None
-    if address.is_multicast or f"IP{address.version}" != parts[1] or "%" in parts[2]:
+    if address.is_multicast or f"IP{address.version}" != family or "%" in text:
         raise UnacceptableOffer("the connection address is not a unicast one of its family")
     return str(address)
 
 
-def _codecs(formats: str, attributes: list[tuple[str, str]]) -> tuple[Codec, ...]:
+def _is_unicast_ip4(text: str) -> bool:
+    """As strict as `ipaddress`, in a tenth of its time."""
+    try:
+        return socket.inet_pton(socket.AF_INET, text)[0] >> 4 != MULTICAST
+    except (OSError, ValueError):
+        return False
+
+
+def _codecs(formats: str, maps: list[str]) -> tuple[Codec, ...]:
     """What we speak of what is offered, in the offerer's order of preference. 8 kHz only."""
     names = dict(STATIC)
-    for match in filter(None, (_RTPMAP.fullmatch(value) for name, value in attributes if name == "rtpmap")):
-        known = _KNOWN.get(match[2].lower(), "")
-        names[int(match[1])] = known if match[3] == "8000" else ""
-    payloads = [int(text) for text in formats.split() if text.isascii() and text.isdigit() and len(text) <= 3]
-    found = [Codec(payload, names[payload]) for payload in payloads if payload <= 127 and names.get(payload)]
-    first = {codec.name: codec for codec in reversed(found)}
-    return tuple(codec for codec in found if first[codec.name] is codec)
+    for value in maps:
+        match = _RTPMAP.fullmatch(value)
+        if match:
+            known = _KNOWN.get(match[2].lower(), "")
+            names[int(match[1])] = known if match[3] == "8000" else ""
+    found: dict[str, Codec] = {}
+    for text in formats.split():
+        payload = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else -1
+        name = names.get(payload) if payload <= 127 else ""
+        if name and name not in found:
+            found[name] = _codec(payload, name)
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=512)
+def _codec(payload: int, name: str) -> Codec:
+    return Codec(payload, name)
 
 
 def _direction(attributes: list[tuple[str, str]]) -> str:
-    return next((name for name, value in attributes if name in DIRECTIONS and not value), "")
+    for name, value in attributes:
+        if name in DIRECTIONS and not value:
+            return name
+    return ""
 
 
-def _rtcp_port(attributes: list[tuple[str, str]]) -> int:
-    text = next((value.split(" ")[0] for name, value in attributes if name == "rtcp"), "")
+def _rtcp_port(value: str) -> int:
+    text = value.partition(" ")[0]
     port = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
     return port if port <= 65_535 else 0
 
 
-def _crypto(attributes: list[tuple[str, str]], limits: Limits) -> tuple[str, ...]:
+def _crypto(lines: list[str], limits: Limits) -> tuple[str, ...]:
     """The crypto lines we accept: an allowed suite, a key of its length, no session parameter (RFC 4568 §6.3: they
     switch protection off)."""
-    lines = [value for name, value in attributes if name == "crypto"]
     if len(lines) > 4 * limits.cryptos:
         raise UnacceptableOffer("too many crypto lines")
     return tuple(line for line in lines if _acceptable(line))[: limits.cryptos]
@@ -286,17 +331,21 @@ def _acceptable(crypto: str) -> bool:
 def _kept(session: list[tuple[str, str]], own: list[tuple[str, str]], limits: Limits) -> tuple[tuple[str, str], ...]:
     stated = {name for name, _ in own}
     wide = [(name, value) for name, value in session if name in SESSION_WIDE and name not in stated]
-    found = ((name, _KEPT[name].match(value)) for name, value in (*wide, *own) if name in _KEPT)
-    kept = [(name, match[0]) for name, match in found if match]
-    candidates = [pair for pair in kept if pair[0] == "candidate"]
-    if len(candidates) > limits.candidates:
+    kept, candidates = [], 0
+    for name, value in (*wide, *own):
+        grammar = _KEPT.get(name)
+        match = grammar.match(value) if grammar else None
+        if match:
+            kept.append((name, match[0]))
+            candidates += name == "candidate"
+    if candidates > limits.candidates:
         raise UnacceptableOffer(f"more than {limits.candidates} ICE candidates")
     return tuple(kept)
 
 
 def render(audio: Audio, session_id: int = 1, version: int = 1) -> str:
     """A new description of one audio stream. `o=` names nobody (RFC 8866 §5.2): "-", our own numbers, the address."""
-    return "".join(f"{line}\r\n" for line in (*_head(audio, session_id, version), *_stream(audio)))
+    return "\r\n".join([*_head(audio, session_id, version), *_stream(audio), ""])
 
 
 def render_answer(offer: Description, audio: Audio, session_id: int = 1, version: int = 1) -> str:
@@ -304,21 +353,27 @@ def render_answer(offer: Description, audio: Audio, session_id: int = 1, version
     lines = _head(audio, session_id, version)
     for at, (kind, protocol, formats) in enumerate(offer.media):
         lines += _stream(audio) if at == offer.taken else [f"m={kind} 0 {protocol} {formats}"]
-    return "".join(f"{line}\r\n" for line in lines)
+    return "\r\n".join([*lines, ""])
 
 
 def _head(audio: Audio, session_id: int, version: int) -> list[str]:
     where = f"IN {audio.family} {audio.host}"
-    return ["v=0", f"o=- {session_id} {version} {where}", "s=-", f"c={where}", "t=0 0"]
+    return [f"v=0\r\no=- {session_id} {version} {where}\r\ns=-\r\nc={where}\r\nt=0 0"]
 
 
 def _stream(audio: Audio) -> list[str]:
-    formats = " ".join(str(codec.payload) for codec in audio.codecs)
-    lines = [f"m=audio {audio.port} {audio.protocol} {formats}"]
-    lines += [f"a=rtpmap:{codec.payload} {codec.name}/8000" for codec in audio.codecs]
-    lines += [f"a=fmtp:{codec.payload} 0-15" for codec in audio.codecs if codec.name == EVENTS]
+    formats, maps, events = _format_lines(audio.codecs)
+    lines = [f"m=audio {audio.port} {audio.protocol} {formats}", *maps, *events]
     lines += [f"a=crypto:{line}" for line in audio.crypto]
     if audio.rtcp_port:
         lines.append(f"a=rtcp:{audio.rtcp_port}")
     lines += [f"a={name}:{value}" if value else f"a={name}" for name, value in audio.attributes]
     return [*lines, f"a={audio.direction}"]
+
+
+@lru_cache(maxsize=512)
+def _format_lines(codecs: tuple[Codec, ...]) -> tuple[str, list[str], list[str]]:
+    """The formats of the m= line, and the lines that say what they are."""
+    maps = [f"a=rtpmap:{codec.payload} {codec.name}/8000" for codec in codecs]
+    events = [f"a=fmtp:{codec.payload} 0-15" for codec in codecs if codec.name == EVENTS]
+    return " ".join(str(codec.payload) for codec in codecs), maps, events
