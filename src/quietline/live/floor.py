@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import asdict, replace
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -25,12 +25,22 @@ from quietline.routing.model import (
     Withdraw,
 )
 from quietline.routing.skills import ineligible
+from quietline.routing.strategies import STANDARD, Strategy
 from quietline.telephony.ports import AgentPhone
 from quietline.vault.ports import StaffMember
 
 log = structlog.get_logger()
 
-Turn = Offer | Withdraw | GiveUp | Overdue
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Something beside the matcher ends a call's wait: a key, the hour. `why` is for whoever waits."""
+
+    call: str
+    why: object
+
+
+Turn = Offer | Withdraw | GiveUp | Overdue | Interrupted
 
 MAX_UNREAD = 256  # events a page's subscription may fall behind before it is cut and must ask for a snapshot
 
@@ -38,8 +48,10 @@ MAX_UNREAD = 256  # events a page's subscription may fall behind before it is cu
 class Floor:
     """Owns every agent's state and every waiting call's place. One event loop; not safe across threads."""
 
-    def __init__(self, queues: Iterable[QueueRule], clock: Clock) -> None:
-        self._matcher = Matcher(queues)
+    def __init__(
+        self, queues: Iterable[QueueRule], clock: Clock, strategies: Mapping[str, Strategy] = STANDARD
+    ) -> None:
+        self._matcher = Matcher(queues, strategies)
         self._clock = clock
         self._seats: dict[str, asyncio.Queue[Turn]] = {}
         self._views: dict[str, AgentView] = {}
@@ -61,6 +73,10 @@ class Floor:
     async def turn(self, call: str) -> Turn:
         """The next decision about this call: an offer to make, one to withdraw, an end to the wait or to the talk."""
         return await self._seats[call].get()
+
+    def interrupt(self, call: str, why: object) -> None:
+        """Let `turn` tell this too. Nothing happens to the place: whoever waits leaves the queue, or does not."""
+        self._seat(Interrupted(call, why))
 
     def answered(self, offer: Offer, **shown: Any) -> bool:
         """The agent took it; `shown` goes on their page. False when the offer was withdrawn meanwhile."""
@@ -173,6 +189,17 @@ class Floor:
         """Why this call waits, who may take it and who not, and its story so far; {} for one nobody remembers."""
         explanation = self._matcher.explain(call, *self._now())
         return asdict(explanation) if explanation else {}
+
+    def waiting(self, queue: str = "") -> tuple[Waiting, ...]:
+        """The calls that wait, in order of their places; in one queue, or in all."""
+        return self._matcher.waiting(queue)
+
+    def able(self, waiting: Waiting) -> frozenset[str]:
+        """The agents in service, free or not, who may take this call as it asks now."""
+        now, wall = self._now()
+        ask = self._matcher.ask(waiting, now)
+        agents = (agent for agent in self._matcher.agents() if agent.state not in (State.OFFLINE, State.AWAY))
+        return frozenset(agent.id for agent in agents if not ineligible(agent, ask, wall))
 
     def eligible(self, waiting: Waiting) -> bool:
         """Whether anybody in service could ever take this call."""
