@@ -35,6 +35,7 @@ class Why(StrEnum):
     CALLBACK_USED_UP = "callback-used-up"
     SIGN_IN_REFUSED = "sign-in-refused"
     SIGN_IN_BUSY = "sign-in-busy"
+    CHOOSE_PASSWORD = "choose-password"  # noqa: S105 - a word, not a secret
     SIGNED_OUT = "signed-out"
     PAGE_TOKEN_WRONG = "page-token-wrong"  # noqa: S105 - a word, not a secret
 
@@ -61,6 +62,7 @@ ADVICE: Final[dict[Why, str]] = {
     Why.CALLBACK_USED_UP: "The number has been dialled as often as one callback allows.",
     Why.SIGN_IN_REFUSED: "The login or the password is wrong, or there were too many tries. Wait, then try again.",
     Why.SIGN_IN_BUSY: "Many people are signing in. Try again in a few seconds.",
+    Why.CHOOSE_PASSWORD: "This word signs you in once. Choose a password of 12 characters or more.",
     Why.SIGNED_OUT: "You are signed out. Sign in again.",
     Why.PAGE_TOKEN_WRONG: "This page is out of date. Load it again.",
 }

@@ -241,3 +241,18 @@ def test_a_fault_after_writing_has_written() -> None:
     with pytest.raises(Unavailable):
         store.put_staff(ANN)
     assert store.all_staff() == [ANN]
+
+
+def test_many_accounts_are_put_together(store: Store) -> None:
+    store.put_all([BEN, ANN])
+    assert store.all_staff() == [ANN, BEN]
+    swapped = [replace(ANN, login="ix_third"), replace(BEN, login="ix_ann")]
+    store.put_all(swapped)
+    assert store.all_staff() == swapped
+
+
+def test_of_many_accounts_all_are_put_or_none(store: Store) -> None:
+    store.put_staff(ANN)
+    with pytest.raises(ConfigError, match="ag_3"):
+        store.put_all([replace(ANN, role="supervisor", version=2), BEN, replace(BEN, agent="ag_3", login="ix_ann")])
+    assert store.all_staff() == [ANN]

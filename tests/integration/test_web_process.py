@@ -112,8 +112,8 @@ class VaultSocket:
         answer: Frame = await getattr(self, frame["op"])(**{k: v for k, v in frame.items() if k not in ("id", "op")})
         return answer
 
-    async def sign_in(self, login: str, password: str, source: str) -> Frame:
-        token, session = await self._vault.sign_in(login, Sealed(password), source)
+    async def sign_in(self, login: str, password: str, source: str, new_password: str) -> Frame:
+        token, session = await self._vault.sign_in(login, Sealed(password), source, Sealed(new_password))
         return {"token": token, "session": asdict(session)}
 
     async def session(self, token: str) -> Frame:

@@ -16,6 +16,7 @@ from quietline.access.passwords import PasswordLimits, Passwords
 from quietline.access.sign_in import Backoff, BackoffLimits, SignIn
 from quietline.access.staff_memory import MemoryStaff
 from quietline.access.vouch import Voucher
+from quietline.access.words import new_word, stored_word
 from quietline.errors import ConfigError, Denied, TamperError
 from quietline.sealed import Sealed, Ticket
 
@@ -69,6 +70,7 @@ class House:
         self.passwords = passwords
         self.sign_in = SignIn(self.identity, passwords, clock, Backoff(BackoffLimits(free=3, first=2.0, most=60.0)))
         self.agent = ""
+        self.word = False
 
     async def enrol(self, ends: float = 0.0) -> None:
         stored = await self.passwords.hash(RIGHT, TICKET)
@@ -77,9 +79,10 @@ class House:
 
     async def tries(self, login: str = "nora", password: Sealed[str] = RIGHT, source: str = HOME) -> str:
         try:
-            return await self.sign_in.check(Sealed(login), password, source, TICKET)
+            agent, self.word = await self.sign_in.check(Sealed(login), password, source, TICKET)
         except Denied as denial:
             return f"{denial.reason}: {denial.advice}"
+        return agent
 
 
 @pytest.fixture
@@ -252,3 +255,26 @@ async def test_hashing_leaves_the_event_loop_free(passwords: Passwords, monkeypa
     monkeypatch.setattr(passwords, "_fits", lambda stored, plain: bool(threads.append(threading.current_thread().name)))
     await passwords.verify("x", RIGHT, TICKET)
     assert threads[0].startswith("argon2")
+
+
+# -- one-time words
+
+
+async def with_word(house: House, clock: HandClock, seconds: float = 60.0) -> Sealed[str]:
+    word = new_word()
+    house.identity.set_password(house.agent, stored_word(word, clock.wall() + seconds), "leaf")
+    return Sealed(word)
+
+
+async def test_a_word_fits_and_is_told_apart_from_a_password(house: House, clock: HandClock) -> None:
+    assert (await house.tries(), house.word) == (house.agent, False)
+    word = await with_word(house, clock)
+    assert (await house.tries(password=word), house.word) == (house.agent, True)
+    assert await house.tries() == REFUSED, "the password before it is gone"
+
+
+async def test_a_wrong_or_late_word_is_refused_like_a_password(house: House, clock: HandClock) -> None:
+    word = await with_word(house, clock)
+    assert await house.tries(password=WRONG) == REFUSED
+    clock.now += 61.0
+    assert await house.tries(password=word) == REFUSED

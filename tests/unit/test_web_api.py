@@ -184,6 +184,18 @@ async def test_sign_in_does_not_say_which_was_wrong(under, login: str, password:
     assert "set-cookie" not in response.headers
 
 
+async def test_a_one_time_word_is_taken_with_a_new_password(under) -> None:
+    under.vault.words[AMARA.login] = "7KQF-M2XT"
+    client = under.client()
+    await client.visit()
+    given = {"login": AMARA.login, "password": "7KQF-M2XT"}
+    response = await client.post("/api/session", given)
+    assert (response.status_code, problem(response)["reason"]) == (403, "choose-password")
+    assert "set-cookie" not in response.headers
+    response = await client.post("/api/session", {**given, "new_password": "a password of my own"})
+    assert response.status_code == 201
+
+
 async def test_sign_in_needs_the_page_first(under) -> None:
     client = under.client()
     response = await client.post("/api/session", {"login": AMARA.login, "password": AMARA.password})

@@ -106,9 +106,17 @@ class Identity:
 
     def add(self, new: NewStaff, leaf: str, ticket: Ticket, agent: str = "") -> str:
         """Make an account; the agent's token. Raises ConfigError for a taken login or bad times."""
-        _check_times(new.starts, new.ends)
         token = agent or new_agent_token()
-        row = StaffRow(
+        row = self.new_row(new, leaf, ticket, token)
+        if self._store.by_agent(token):
+            raise ConfigError(f"staff {token}: exists already; change it instead")
+        self._store.put_staff(self._voucher.staff(row))
+        return token
+
+    def new_row(self, new: NewStaff, leaf: str, ticket: Ticket, token: str) -> StaffRow:
+        """The account as it is kept, not stored yet. Raises ConfigError for a login that is none, or bad times."""
+        _check_times(new.starts, new.ends)
+        return StaffRow(
             agent=token,
             login=self.login_token(new.login, ticket),
             name=self._sealer.seal_name(token, new.name),
@@ -120,10 +128,14 @@ class Identity:
             password=new.password,
             leaf=leaf,
         )
-        if self._store.by_agent(token):
-            raise ConfigError(f"staff {token}: exists already; change it instead")
-        self._store.put_staff(self._voucher.staff(row))
-        return token
+
+    def put_all(self, rows: Iterable[StaffRow]) -> None:
+        """Vouch for these accounts and store them, all or none. Raises ConfigError for a taken login."""
+        self._store.put_all([self._voucher.staff(row) for row in rows])
+
+    def seal_name(self, agent: str, name: Sealed[str]) -> bytes:
+        """A display name as a row keeps it."""
+        return self._sealer.seal_name(agent, name)
 
     def set_role(self, agent: str, role: Role, leaf: str) -> None:
         """Another job. Raises Denied for nobody, TamperError for a row that is not ours."""
@@ -141,7 +153,7 @@ class Identity:
     def set_certificate(self, agent: str, data_class: DataClass, expires: float, leaf: str) -> None:
         """Give a certificate, renew it, or take it away (`expires` 0)."""
         _check_times(0.0, expires)
-        self._staff_row(agent)
+        self.row(agent)
         held = next((row for row in self._store.certificates(agent) if row.data_class == data_class), None)
         version = held.version + 1 if held else 1
         row = CertificateRow(agent, data_class.value, expires, leaf, version)
@@ -160,7 +172,7 @@ class Identity:
 
     def member(self, agent: str) -> Member:
         """One account. Raises Denied("policy") for nobody; TamperError if it or one of its certificates is not ours."""
-        row = self._staff_row(agent)
+        row = self.row(agent)
         held = [self._voucher.check_certificate(each) for each in self._store.certificates(agent)]
         return _member(row, held)
 
@@ -174,7 +186,7 @@ class Identity:
 
     def display_name(self, agent: str) -> Sealed[str]:
         """For the person's own page."""
-        return self._sealer.open_name(agent, self._staff_row(agent).name)
+        return self._sealer.open_name(agent, self.row(agent).name)
 
     def roll(self) -> Roll:
         """Everybody. A tampered account is left out whole, a tampered certificate counts as not held."""
@@ -198,14 +210,15 @@ class Identity:
                 roll.tampered.append(str(error))
         return held
 
-    def _staff_row(self, agent: str) -> StaffRow:
+    def row(self, agent: str) -> StaffRow:
+        """The account as it is kept. Raises Denied("policy") for nobody, TamperError for a row that is not ours."""
         row = self._store.by_agent(agent)
         if row is None:
             raise denied(Why.POLICY)
         return self._voucher.check_staff(row)
 
     def _change(self, agent: str, leaf: str, **values: str | float) -> None:
-        row = self._staff_row(agent)
+        row = self.row(agent)
         changed = replace(row, leaf=leaf, version=row.version + 1, **values)  # type: ignore[arg-type]
         self._store.put_staff(self._voucher.staff(changed))
 

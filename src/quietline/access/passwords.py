@@ -14,6 +14,7 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
+from quietline.access.words import word_fits
 from quietline.errors import ConfigError, TamperError
 from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
@@ -73,6 +74,11 @@ class Passwords:
             )
         finally:
             self._under_way -= 1
+
+    async def verify_word(self, stored: str, given: Sealed[str], now: float, ticket: Ticket) -> bool:
+        """Whether a one-time word fits (words.py); costs what a wrong password costs. `now`: UTC seconds."""
+        await self.verify(None, given, ticket)
+        return word_fits(stored, given.open(ticket), now)
 
     def outdated(self, stored: str) -> bool:
         """Whether the hash was made with other parameters than today's and should be made anew at the next sign-in."""

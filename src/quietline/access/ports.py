@@ -74,6 +74,9 @@ class StaffStore(Protocol):
     def put_staff(self, row: StaffRow) -> None:
         """Insert, or replace the row of the same agent. Raises ConfigError when another agent has the login."""
 
+    def put_all(self, rows: Sequence[StaffRow]) -> None:
+        """`put_staff` for each, all or none."""
+
     def certificates(self, agent: str) -> list[CertificateRow]: ...
 
     def all_certificates(self) -> list[CertificateRow]: ...

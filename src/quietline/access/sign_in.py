@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from quietline.access.identity import Identity
 from quietline.access.passwords import Passwords
 from quietline.access.ports import StaffRow
+from quietline.access.words import is_word
 from quietline.clock import Clock
 from quietline.errors import ConfigError
 from quietline.reasons import Why, denied
@@ -77,9 +78,11 @@ class SignIn:
         self._clock = clock
         self._backoff = backoff or Backoff()
 
-    async def check(self, login: Sealed[str], password: Sealed[str], source: str, ticket: Ticket) -> str:
-        """The agent's token. Raises Denied("sign-in-refused") for every failure alike, Denied("sign-in-busy"),
-        TamperError for a row that is not ours, Unavailable. `source`: the client's address as the web process saw it.
+    async def check(self, login: Sealed[str], password: Sealed[str], source: str, ticket: Ticket) -> tuple[str, bool]:
+        """The agent's token, and whether it was a one-time word that fitted.
+
+        Raises Denied("sign-in-refused") for every failure alike, Denied("sign-in-busy"), TamperError for a row that is
+        not ours, Unavailable. `source`: the client's address as the web process saw it.
 
         Tries under way at once count as failures until they pass, so that a burst gains nothing.
         """
@@ -88,11 +91,16 @@ class SignIn:
             raise denied(Why.SIGN_IN_REFUSED)
         self._backoff.failed(key, source, self._clock.monotonic())
         row = await asyncio.to_thread(self._identity.by_login, key)
-        fits = await self._passwords.verify(row.password if row else None, password, ticket)
+        fits = await self._fits(row, password, ticket)
         if not (fits and row and self._in_service(row)):
             raise denied(Why.SIGN_IN_REFUSED)
         self._backoff.passed(key, source)
-        return row.agent
+        return row.agent, is_word(row.password)
+
+    async def _fits(self, row: StaffRow | None, given: Sealed[str], ticket: Ticket) -> bool:
+        if row and is_word(row.password):
+            return await self._passwords.verify_word(row.password, given, self._clock.wall(), ticket)
+        return await self._passwords.verify(row.password if row else None, given, ticket)
 
     def _key(self, login: Sealed[str], ticket: Ticket) -> str:
         try:

@@ -41,11 +41,18 @@ class MemoryStaff:
             return [self._staff[agent] for agent in sorted(self._staff)]
 
     def put_staff(self, row: StaffRow) -> None:
+        self.put_all([row])
+
+    def put_all(self, rows: Sequence[StaffRow]) -> None:
         with self._lock:
-            holder = self.by_login(row.login)
-            if holder and holder.agent != row.agent:
-                raise ConfigError(f"staff {row.agent}: another account has this login; choose another")
-            self._write(lambda: self._staff.update({row.agent: row}))
+            staff, holders = dict(self._staff), {row.login: row.agent for row in self._staff.values()}
+            for row in rows:
+                if holders.get(row.login, row.agent) != row.agent:
+                    raise ConfigError(f"staff {row.agent}: another account has this login; choose another")
+                if row.agent in staff:
+                    holders.pop(staff[row.agent].login)
+                staff[row.agent], holders[row.login] = row, row.agent
+            self._write(lambda: setattr(self, "_staff", staff))
 
     def certificates(self, agent: str) -> list[CertificateRow]:
         return [row for row in self.all_certificates() if row.agent == agent]

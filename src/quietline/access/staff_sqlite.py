@@ -58,11 +58,17 @@ class SqliteStaff:
         return [_staff(row) for row in self._read("all_staff")]
 
     def put_staff(self, row: StaffRow) -> None:
+        self.put_all([row])
+
+    def put_all(self, rows: Sequence[StaffRow]) -> None:
+        agent = ""
         try:
             with self._writing() as db:
-                db.execute(self._sql["put_staff"], {**asdict(row), "skills": json.dumps(row.skills)})
+                for row in rows:
+                    agent = row.agent
+                    db.execute(self._sql["put_staff"], {**asdict(row), "skills": json.dumps(row.skills)})
         except sqlite3.IntegrityError:
-            raise ConfigError(f"staff {row.agent}: another account has this login; choose another") from None
+            raise ConfigError(f"staff {agent}: another account has this login; choose another") from None
 
     def certificates(self, agent: str) -> list[CertificateRow]:
         return [CertificateRow(*row) for row in self._read("certificates", agent)]

@@ -44,6 +44,8 @@ MEANING = {
     "call.overflowed": "The caller was sent on to another queue or store, with a closed word why.",
     "call.closed": "The store or queue was closed, so nobody was rung.",
     "call.ended": "The call is over, with a closed word for how.",
+    "consent.given": "The caller said yes: to what, in which version of the words, and how.",
+    "consent.refused": "The caller said no, or nothing: to what, in which version of the words, and how.",
     "callback.kept": "A caller was promised to be rung back; their number is kept sealed until then.",
     "callback.dialled": "The number was about to be given out for dialling, to the agent who accepted. Durable before.",
     "callback.dropped": "The callback is kept no longer: answered, expired, used up or withdrawn.",

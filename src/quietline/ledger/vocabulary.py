@@ -18,6 +18,8 @@ class Kind(StrEnum):
     CALL_OVERFLOWED = "call.overflowed"
     CALL_CLOSED = "call.closed"
     CALL_ENDED = "call.ended"
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_REFUSED = "consent.refused"
     CALLBACK_KEPT = "callback.kept"
     CALLBACK_DIALLED = "callback.dialled"
     CALLBACK_DROPPED = "callback.dropped"

@@ -182,6 +182,17 @@ class FakeMedia:
         return {}
 
 
+class FakeVoice:
+    """Makes words at once. `said` lists them."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def say(self, name: str, language: str, text: str) -> str:
+        self.said.append(text)
+        return f"{name}@{language}"
+
+
 class FakeRelay:
     """Hands out one FakeMedia a call."""
 
@@ -215,6 +226,7 @@ class FakeVault:
     number: str = "+442079460123"  # the one to ring back
     callback_expires: float = 1e10
     fault: QuietlineError | None = None
+    digits: Sealed[str] = field(default_factory=lambda: Sealed(""))  # the latest that were to be kept
     asked: list[str] = field(default_factory=list)
     events: list[CallEvent] = field(default_factory=list)
 
@@ -247,6 +259,10 @@ class FakeVault:
         if digits != Sealed(self.code):
             raise Denied("code-wrong")
         return 2
+
+    async def keep_digits(self, leg: str, digits: Sealed[str]) -> None:
+        self._ask("keep_digits")
+        self.digits = digits
 
     async def hang_up(self, leg: str) -> None:
         self._ask("hang_up")

@@ -14,8 +14,9 @@ from typing import Any
 from quietline import errors
 from quietline.clock import Clock, SystemClock
 from quietline.desk_protocol import AgentState, AgentView, Event
+from quietline.reasons import Why, denied
 from quietline.sealed import DOTS, Sealed, Ticket
-from quietline.vault.ports import Session
+from quietline.vault.ports import NONE_CHOSEN, Session
 from quietline.vault.schema import FIELDS, MINIMUM, Reason
 
 ADVICE = {
@@ -87,11 +88,17 @@ class FakeVault:
     grants: dict[str, FakeGrant] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     open_gate: asyncio.Event | None = None
+    words: dict[str, str] = field(default_factory=dict)  # login -> a one-time word that is good for it
 
-    async def sign_in(self, login: str, password: Sealed[str], source: str) -> tuple[str, Session]:
+    async def sign_in(
+        self, login: str, password: Sealed[str], source: str, new_password: Sealed[str] = NONE_CHOSEN
+    ) -> tuple[str, Session]:
         self._up()
         known = next((agent for agent in self.agents if agent.login == login), None)
-        if known is None or password.open(Ticket("vault", "sign-in", -1)) != known.password:
+        given = password.open(Ticket("vault", "sign-in", -1))
+        if known and given == self.words.get(login) and not new_password:
+            raise denied(Why.CHOOSE_PASSWORD)
+        if known is None or given not in (known.password, self.words.pop(login, None)):
             raise _denied("sign-in-refused")
         token = secrets.token_urlsafe(32)
         expires = self.clock.wall() + 36_000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.skills import parse_skills
 from quietline.stores_in_force import StoresInForce
+from quietline.vault.applied_staff import TAKES_CALLS, AppliedStaff
 from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
@@ -32,7 +33,7 @@ from quietline.vault.schema import DataClass
 from quietline.vault.trunks import Trunks
 
 TICKET = Ticket("admin", "admin", SIGNALLING)
-TAKES_CALLS = frozenset({Role.AGENT, Role.SUPERVISOR})
+MAX_COUNTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Admin:
         phones: Phones,
         trunks: Trunks,
         importer: Importer,
+        make_keys: Callable[[Iterable[str]], None],
         export: Callable[[Path], Awaitable[int]],
     ) -> None:
         self._clock, self._journal, self._identity, self._passwords = clock, journal, identity, passwords
@@ -71,6 +73,7 @@ class Admin:
         self._export = export
         self._stores = StoresInForce(config)
         self._alerted: set[str] = set()
+        self.applied = AppliedStaff(journal, identity, make_keys, self._out_of_service)
 
     # -- staff
 
@@ -115,6 +118,9 @@ class Admin:
         receipt = await self._journal.receipt(Kind.STAFF_CHANGED, agent, agent=agent, change="ended")
         ends = self._clock.wall()
         await asyncio.to_thread(self._identity.set_service, agent, min(member.starts, ends), ends, receipt.leaf)
+        await self._out_of_service(agent)
+
+    async def _out_of_service(self, agent: str) -> None:
         await self._end_sessions(agent)
         await self._phones.revoke(agent)
 
@@ -173,6 +179,17 @@ class Admin:
             self._journal.soon(Kind.SIGNED_OUT, agent, agent=agent, why="revoked", sessions=ended)
         await self._phones.end_sessions(agent)
 
+    # -- what is applied
+
+    async def config_applied(self, digest: str, counts: Any) -> None:
+        """Write down that a configuration is about to be in force. Raises ConfigError: no digest, or no counts."""
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise ConfigError("config: digest: SHA-256 of the file, 64 hexadecimal digits")
+        if not isinstance(counts, dict) or not all(map(_is_count, counts.items())) or len(counts) > MAX_COUNTS:
+            raise ConfigError("config: counts: at most 32 whole numbers, each under a word such as stores_added")
+        fields = {name: value for name, value in counts.items() if name != "digest"}
+        await self._journal.receipt(Kind.CONFIG_APPLIED, digest=digest, **fields)
+
     # -- phones
 
     async def phone_issue(self, agent: str) -> dict[str, str]:
@@ -207,6 +224,12 @@ class Admin:
         if not re.fullmatch(r"[a-z]{1,20}", part):
             raise ConfigError("fault: part: the name of a part")
         self._journal.soon(Kind.FAULT, part=part, code=code)
+
+
+def _is_count(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    named = isinstance(name, str) and re.fullmatch(r"[a-z_]{1,40}", name) is not None
+    return named and isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**6
 
 
 def _role(word: str) -> Role:

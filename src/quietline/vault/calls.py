@@ -24,6 +24,7 @@ from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.stores_in_force import StoresInForce
 from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
 from quietline.vault.callbacks import Callbacks
+from quietline.vault.card import holds_card_number
 from quietline.vault.journal import Journal
 from quietline.vault.leg_book import KnownLeg, LegBook
 from quietline.vault.pace import paced
@@ -36,6 +37,7 @@ MATCH_SECONDS = 0.010  # floor of every match; the work takes about 1 ms
 CODE_FLOOR_SECONDS = 0.050  # floor of every "send a code"; the gateway is spoken to afterwards, out of hearing
 CODE_TEXT = "Your code is {code}. Key it in on your phone. Quietline staff never ask you to read this aloud."
 NOBODY = "+999{:012d}"  # looked up where there is no number, so that the work is the same; no country has +999
+KEYED = re.compile(r"[0-9]{1,20}")
 MAX_BATCH = 1_000  # events the controller may note at once
 MAX_WORD = 80
 WORD = re.compile(r"[A-Za-z0-9_.:/ -]{0,80}")
@@ -53,6 +55,8 @@ CONTROLLER_KINDS = frozenset(
         Kind.CALL_OVERFLOWED,
         Kind.CALL_CLOSED,
         Kind.CALL_ENDED,
+        Kind.CONSENT_GIVEN,
+        Kind.CONSENT_REFUSED,
         Kind.FAULT,
     }
 )
@@ -280,6 +284,13 @@ class Calls:
         level = score(_evidence(known), {Factor.CODE_TO_PHONE})
         await self._journal.first(Kind.CODE_PASSED, "vault", "code", caller.customer, leg=leg, assurance=level)
         return self._grants.raise_assurance(leg, level).assurance
+
+    def keep_digits(self, leg: str, digits: Sealed[str]) -> None:
+        """For the card. Raises Denied("leg-unknown", or "card-number" for digits that may pay)."""
+        plain = digits.open(Ticket("vault", "keyed", SIGNALLING))
+        if not KEYED.fullmatch(plain) or holds_card_number(plain):
+            raise Denied("card-number", "A payment card's number is never kept.")
+        self._legs.keep_keyed(leg, digits)
 
     # -- the controller's own entries
 

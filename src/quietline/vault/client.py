@@ -11,7 +11,7 @@ from typing import Any
 from quietline.errors import Unavailable
 from quietline.plain import plain
 from quietline.sealed import SIGNALLING, Sealed, Ticket
-from quietline.vault.ports import Callback, CallEvent, Match, Session, StaffMember
+from quietline.vault.ports import NONE_CHOSEN, Callback, CallEvent, Match, Session, StaffMember, StaffPlan
 from quietline.wire import WireClient
 
 OPEN_SECONDS = 8.0  # longer than the vault waits for its ledger, so that its own refusal arrives
@@ -39,6 +39,9 @@ class CallVaultClient:
 
     async def send_code(self, leg: str) -> bool:
         return bool((await self._wire.call("send_code", leg=leg))["sent"])
+
+    async def keep_digits(self, leg: str, digits: Sealed[str]) -> None:
+        await self._wire.call("keep_digits", leg=leg, digits=digits.open(_SEND))
 
     async def check_code(self, leg: str, digits: Sealed[str]) -> int:
         return int((await self._wire.call("check_code", leg=leg, digits=digits.open(_SEND)))["assurance"])
@@ -76,8 +79,11 @@ class DeskVaultClient:
     def __init__(self, socket: Path) -> None:
         self._wire = WireClient(socket, OPEN_SECONDS, Unavailable)
 
-    async def sign_in(self, login: str, password: Sealed[str], source: str) -> tuple[str, Session]:
-        answer = await self._wire.call("sign_in", login=login, password=password.open(_SEND), source=source)
+    async def sign_in(
+        self, login: str, password: Sealed[str], source: str, new_password: Sealed[str] = NONE_CHOSEN
+    ) -> tuple[str, Session]:
+        words: dict[str, Any] = {"password": password.open(_SEND), "new_password": new_password.open(_SEND)}
+        answer = await self._wire.call("sign_in", login=login, source=source, **words)
         return str(answer["token"]), Session(**answer["session"])
 
     async def session(self, token: str) -> Session:
@@ -130,6 +136,12 @@ class AdminVaultClient:
 
     async def import_customers(self, customers: list[dict[str, Any]]) -> dict[str, int]:
         return dict(await self._wire.call("import_customers", customers=customers))
+
+    async def staff_apply(self, people: list[dict[str, object]], digest: str, dry_run: bool) -> StaffPlan:
+        return StaffPlan(**await self._wire.call("staff_apply", people=people, digest=digest, dry_run=dry_run))
+
+    async def config_applied(self, digest: str, counts: dict[str, int]) -> None:
+        await self._wire.call("config_applied", digest=digest, counts=counts)
 
     async def close(self) -> None:
         await self._wire.close()

@@ -9,12 +9,14 @@ import asyncio
 
 from quietline.access.decide import Principal
 from quietline.access.identity import Identity
+from quietline.access.passwords import Passwords
 from quietline.access.ports import SessionRow
 from quietline.access.sessions import Sessions, csrf_of
 from quietline.access.sign_in import SignIn
 from quietline.clock import Clock
-from quietline.errors import Denied, TamperError
+from quietline.errors import ConfigError, Denied, TamperError
 from quietline.ledger.vocabulary import Kind
+from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.journal import Journal
 from quietline.vault.looks import Looks
@@ -32,24 +34,44 @@ class Desk:
         identity: Identity,
         sessions: Sessions,
         sign_in: SignIn,
+        passwords: Passwords,
         phones: Phones,
         looks: Looks,
     ) -> None:
         self._clock, self._journal, self._identity = clock, journal, identity
         self._sessions, self._sign_in, self._phones = sessions, sign_in, phones
+        self._passwords = passwords
         self.looks = looks
 
-    async def sign_in(self, login: Sealed[str], password: Sealed[str], source: str) -> tuple[str, Session]:
-        """A token and its session, once the entry is durable. Raises Denied("sign-in-refused" | "sign-in-busy")."""
+    async def sign_in(
+        self, login: Sealed[str], password: Sealed[str], source: str, new_password: Sealed[str]
+    ) -> tuple[str, Session]:
+        """A token and its session, once the entry is durable. Raises Denied("sign-in-refused" | "sign-in-busy").
+
+        A one-time word is changed for `new_password` first; without a good one Denied("choose-password"), and the word
+        stays good.
+        """
         try:
-            agent = await self._sign_in.check(login, password, source, Ticket("vault", "sign-in", SIGNALLING))
+            agent, word = await self._sign_in.check(login, password, source, Ticket("vault", "sign-in", SIGNALLING))
         except (Denied, TamperError) as refusal:
             why = refusal.reason if isinstance(refusal, Denied) else "tampered"
             self._journal.soon(Kind.SIGN_IN_REFUSED, why=why)
             raise
+        if word:
+            await self._choose_password(agent, new_password)
         await self._journal.receipt(Kind.SIGNED_IN, agent, agent=agent)
         token, row = await asyncio.to_thread(self._sessions.open, agent)
         return token, await self._session(token, row)
+
+    async def _choose_password(self, agent: str, password: Sealed[str]) -> None:
+        if not password:
+            raise denied(Why.CHOOSE_PASSWORD)
+        try:
+            hashed = await self._passwords.hash(password, Ticket(agent, "sign-in", SIGNALLING))
+        except ConfigError as short:
+            raise Denied(Why.CHOOSE_PASSWORD.value, f"{short}. Choose another one.") from None
+        receipt = await self._journal.receipt(Kind.STAFF_CHANGED, agent, agent=agent, change="password")
+        await asyncio.to_thread(self._identity.set_password, agent, hashed, receipt.leaf)
 
     async def session(self, token: str) -> Session:
         """Who is signed in. Raises NotSignedIn."""

@@ -46,6 +46,7 @@ class LegBook:
         self._life = life
         self._wait = wait
         self._legs: dict[str, KnownLeg] = {}
+        self._keyed: dict[str, Sealed[str]] = {}
         self.on_change: Callable[[str], None] = lambda _: None
 
     def check(self, header: Sealed[str], kind: str, now: float) -> LegTicket:
@@ -71,6 +72,15 @@ class LegBook:
     def get(self, leg: str) -> KnownLeg | None:
         return self._legs.get(leg)
 
+    def keep_keyed(self, leg: str, digits: Sealed[str]) -> None:
+        """What the caller keyed, in memory until the leg ends. Raises Denied("leg-unknown")."""
+        if leg not in self._legs:
+            raise leg_unknown("no such leg is here")
+        self._keyed[leg] = digits
+
+    def keyed(self, leg: str) -> Sealed[str] | None:
+        return self._keyed.get(leg)
+
     def restore(self, legs: Iterable[KnownLeg]) -> None:
         """Take up the legs of an earlier life."""
         self._legs.update({leg.ticket.id: leg for leg in legs})
@@ -79,6 +89,7 @@ class LegBook:
         return set(self._legs)
 
     def forget(self, leg: str) -> None:
+        self._keyed.pop(leg, None)
         if self._legs.pop(leg, None):
             self.on_change(leg)
 

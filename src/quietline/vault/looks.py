@@ -33,6 +33,7 @@ MAX_NOTE = 2_000  # characters
 MAX_SURVEYS = 1_024  # answers kept; each is a few hundred bytes
 ORDER_REFERENCE = FIELDS["order.reference"]
 NOTE_FIELD = "service.note"
+KEYED_FIELD = "call.keyed"
 Survey = dict[str, tuple[tuple[str, ...], Denied | None]]
 
 
@@ -81,7 +82,16 @@ class Looks:
         values = await self._minimum(who, grant, allowed)
         specs = [spec for spec in FIELDS.values() if spec.name in has]
         rest = self._survey(who, now, [spec for spec in specs if spec.name not in values])
-        return Card(now.assurance, bool(grant.customer), tuple(_view(spec, values, rest) for spec in specs))
+        fields = tuple(_view(spec, values, rest) for spec in specs)
+        return Card(now.assurance, bool(grant.customer), (*self._keyed(grant), *fields))
+
+    def _keyed(self, grant: Grant) -> tuple[FieldView, ...]:
+        """What the caller keyed on this very call, for the agent who has it: said to them, so no look at a record."""
+        digits = self._legs.keyed(grant.caller_leg)
+        if digits is None:
+            return ()
+        value = digits.open(Ticket("vault", "keyed", SIGNALLING))
+        return (FieldView(KEYED_FIELD, "Keyed in by the caller", "service", "shown", value=value, mask=""),)
 
     async def _minimum(self, who: Principal, grant: Grant, allowed: dict[str, Basis]) -> dict[str, str]:
         if not allowed:

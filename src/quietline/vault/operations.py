@@ -32,6 +32,7 @@ OPERATIONS: dict[str, Side] = {
     "connect": Side.CONTROLLER,
     "send_code": Side.CONTROLLER,
     "check_code": Side.CONTROLLER,
+    "keep_digits": Side.CONTROLLER,
     "hang_up": Side.CONTROLLER,
     "keep_callback": Side.CONTROLLER,
     "dial_callback": Side.CONTROLLER,
@@ -55,6 +56,8 @@ OPERATIONS: dict[str, Side] = {
     "staff_add": Side.ADMIN,
     "staff_find": Side.ADMIN,
     "staff_list": Side.ADMIN,
+    "staff_apply": Side.ADMIN,
+    "config_applied": Side.ADMIN,
     "set_password": Side.ADMIN,
     "end_service": Side.ADMIN,
     "certify": Side.ADMIN,
@@ -130,6 +133,13 @@ class Fields:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ProtocolError(f"vault: {name}: a list of texts is needed")
         return tuple(value)
+
+    def flag(self, name: str) -> bool:
+        """True or false, false where it is left out. Raises ProtocolError."""
+        value = self._frame.get(name, False)
+        if not isinstance(value, bool):
+            raise ProtocolError(f"vault: {name}: true or false is needed")
+        return value
 
     def raw(self, name: str) -> Any:
         """Whatever stands there; the operation checks it."""

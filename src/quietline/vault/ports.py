@@ -70,6 +70,10 @@ class CallVault(Protocol):
     async def check_code(self, leg: str, digits: Sealed[str]) -> int:
         """The assurance after this try. Raises Denied("code-wrong" | "code-expired" | "code-used-up")."""
 
+    async def keep_digits(self, leg: str, digits: Sealed[str]) -> None:
+        """What the caller keyed (an order number) for the card of the agent who takes the call; in memory, until the
+        leg ends. New digits replace the old. Raises Denied("leg-unknown" | "card-number": such are never kept)."""
+
     async def hang_up(self, leg: str) -> None:
         """Close every grant of this leg. An event CALL_ENDED of the leg in `note_events` does the same."""
 
@@ -107,6 +111,9 @@ class CallVault(Protocol):
         """Queue ledger entries of the controller's (offers, faults), in order."""
 
 
+NONE_CHOSEN = Sealed("")
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Who is signed in."""
@@ -121,7 +128,14 @@ class Session:
 class DeskVault(Protocol):
     """Asked by the web process's user id only; `token` is the session cookie's value."""
 
-    async def sign_in(self, login: str, password: Sealed[str], source: str) -> tuple[str, Session]: ...
+    async def sign_in(
+        self, login: str, password: Sealed[str], source: str, new_password: Sealed[str] = NONE_CHOSEN
+    ) -> tuple[str, Session]:
+        """Start a session. Raises Denied("sign-in-refused" | "sign-in-busy" | "choose-password").
+
+        `password` may be the one-time word that `quietline apply` gave out: then `new_password` is set in its place,
+        and where it is missing, too short or too long, "choose-password" says so.
+        """
 
     async def session(self, token: str) -> Session: ...
 

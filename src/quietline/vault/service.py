@@ -217,6 +217,11 @@ async def _check_code(parts: Unsealed, fields: Fields) -> Frame:
     return {"assurance": await parts.calls.check_code(fields.text("leg"), fields.sealed("digits"))}
 
 
+async def _keep_digits(parts: Unsealed, fields: Fields) -> Frame:
+    parts.calls.keep_digits(fields.text("leg"), fields.sealed("digits"))
+    return {}
+
+
 async def _hang_up(parts: Unsealed, fields: Fields) -> Frame:
     parts.calls.hang_up(fields.text("leg"))
     return {}
@@ -260,7 +265,12 @@ def _events(raw: Any) -> list[CallEvent]:
 
 
 async def _sign_in(parts: Unsealed, fields: Fields) -> Frame:
-    token, session = await parts.desk.sign_in(fields.sealed("login"), fields.sealed("password"), fields.text("source"))
+    token, session = await parts.desk.sign_in(
+        fields.sealed("login"),
+        fields.sealed("password"),
+        fields.text("source"),
+        Sealed(fields.text("new_password", "")),
+    )
     return {"token": token, "session": asdict(session)}
 
 
@@ -325,6 +335,16 @@ async def _staff_list(parts: Unsealed, fields: Fields) -> Frame:
     return {"staff": await parts.admin.staff_list()}
 
 
+async def _staff_apply(parts: Unsealed, fields: Fields) -> Frame:
+    applied = parts.admin.applied
+    return plain(await applied.apply(fields.raw("people"), fields.text("digest"), dry_run=fields.flag("dry_run")))
+
+
+async def _config_applied(parts: Unsealed, fields: Fields) -> Frame:
+    await parts.admin.config_applied(fields.text("digest"), fields.raw("counts"))
+    return {}
+
+
 async def _set_password(parts: Unsealed, fields: Fields) -> Frame:
     await parts.admin.set_password(fields.text("agent"), fields.sealed("password"))
     return {}
@@ -373,6 +393,7 @@ ANSWERS: dict[str, Answer] = {
     "connect": _connect,
     "send_code": _send_code,
     "check_code": _check_code,
+    "keep_digits": _keep_digits,
     "hang_up": _hang_up,
     "keep_callback": _keep_callback,
     "dial_callback": _dial_callback,
@@ -392,6 +413,8 @@ ANSWERS: dict[str, Answer] = {
     "staff_add": _staff_add,
     "staff_find": _staff_find,
     "staff_list": _staff_list,
+    "staff_apply": _staff_apply,
+    "config_applied": _config_applied,
     "set_password": _set_password,
     "end_service": _end_service,
     "certify": _certify,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from quietline.sealed import Sealed, Ticket
 from quietline.vault.blind_index import LOGIN, BlindIndex
+from quietline.vault.bodies import body_owner
 from quietline.vault.envelope import Place
 from quietline.vault.keys import Keyring, Owner
 
@@ -23,6 +26,10 @@ class VaultStaffSealer:
     def seal_name(self, agent: str, name: Sealed[str]) -> bytes:
         key = self._keyring.key_or_new(_owner(agent))
         return key.seal(name.open(Ticket(agent, "store", 0)).encode(), _place(agent))
+
+    def make_keys(self, agents: Iterable[str]) -> None:
+        """The keys of new people's names and of their ledger entries, durable in one transaction."""
+        self._keyring.make(*(owner for agent in agents for owner in (_owner(agent), body_owner(agent))))
 
     def open_name(self, agent: str, sealed: bytes) -> Sealed[str]:
         return Sealed(self._keyring.open(sealed, _owner(agent), _place(agent)).decode())

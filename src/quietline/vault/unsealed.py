@@ -278,15 +278,26 @@ class _Core:
         self, journal: Journal, legs: LegBook, grants: Grants, policies: Policies, voucher: Voucher
     ) -> tuple[Desk, Admin]:
         config, clock = self.world.config, self.world.clock
-        identity = Identity(self.staff, voucher, VaultStaffSealer(self.keyring, self.index), StoresInForce(config))
+        sealer = VaultStaffSealer(self.keyring, self.index)
+        identity = Identity(self.staff, voucher, sealer, StoresInForce(config))
         sessions = await self._sessions(journal, voucher)
         phones, trunks = await self._credentials(journal)
         looks = Looks(clock, journal, legs, grants, policies, self.records)
         sign_in = SignIn(identity, self.passwords, clock)
-        desk = Desk(clock, journal, identity, sessions, sign_in, phones, looks)
+        desk = Desk(clock, journal, identity, sessions, sign_in, self.passwords, phones, looks)
         importer = Importer(self.keyring, self.index, self.records, _country(config))
         return desk, Admin(
-            config, clock, journal, identity, self.passwords, sessions, phones, trunks, importer, self.ledger.export
+            config,
+            clock,
+            journal,
+            identity,
+            self.passwords,
+            sessions,
+            phones,
+            trunks,
+            importer,
+            sealer.make_keys,
+            self.ledger.export,
         )
 
 

@@ -25,6 +25,7 @@ class Credentials(BaseModel):
 
     login: str = Field(min_length=1, max_length=200)
     password: SecretStr = Field(min_length=1, max_length=1_000)
+    new_password: SecretStr = Field(default=SecretStr(""), max_length=1_000)  # where `password` is a one-time word
 
 
 def _session_body(session: Session) -> Json:
@@ -39,12 +40,17 @@ def _session_body(session: Session) -> Json:
 
 @router.post("/session", status_code=HTTPStatus.CREATED)
 async def sign_in(request: Request, response: Response, desk: DeskDep, given: Credentials) -> Json:
-    """Start a session. 401 when login or password is wrong (which of them is not said), 503 without the vault."""
+    """Start a session. 401 when login or password is wrong (which of them is not said), 503 without the vault.
+
+    403 "choose-password": a one-time word fits; it is taken together with a new password.
+    """
     visit = request.cookies.get(VISIT_COOKIE, "")
     require_csrf(request, desk.visits.token(visit) if visit else "")
     source = request.client.host if request.client else ""
     async with desk.sign_in_slot():
-        token, session = await desk.vault.sign_in(given.login, Sealed(given.password.get_secret_value()), source)
+        words = (Sealed(each.get_secret_value()) for each in (given.password, given.new_password))
+        password, chosen = words
+        token, session = await desk.vault.sign_in(given.login, password, source, chosen)
     desk.sessions.remember(session_key(token), session)
     set_cookie(response, COOKIE, token)
     return _session_body(session)

@@ -50,8 +50,8 @@ async function boot() {
   }
 }
 
-async function enter(login, password) {
-  await begin(await api.post("/api/session", { login, password }));
+async function enter(login, password, chosen) {
+  await begin(await api.post("/api/session", { login, password, ...(chosen && { new_password: chosen }) }));
 }
 
 async function begin(session) {
