@@ -45,9 +45,9 @@ class Person:
 class Comparison:
     """What the list changes. `changed`: the person, their row, and which of its values differ."""
 
-    added: list[Person] = field(default_factory=list)
-    changed: list[tuple[Person, StaffRow, list[str]]] = field(default_factory=list)
-    retired: list[StaffRow] = field(default_factory=list)
+    added: list[Person] = field(default_factory=list, repr=False)
+    changed: list[tuple[Person, StaffRow, list[str]]] = field(default_factory=list, repr=False)
+    retired: list[StaffRow] = field(default_factory=list, repr=False)
     unchanged: int = 0
 
     def plan(self, words: dict[str, str] | None = None) -> StaffPlan:

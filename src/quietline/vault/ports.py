@@ -173,8 +173,8 @@ class StaffPlan:
     """What an applied list of people changes, or would. Tokens only; who is new has none before they are added."""
 
     added: int
-    changed: dict[str, list[str]]  # agent -> what differs: "store" | "role" | "skills" | "name"
-    retired: list[str]  # in service, made by an earlier apply or by hand, and not on the list
+    changed: dict[str, list[str]] = field(repr=False)  # agent -> what differs: "store" | "role" | "skills" | "name"
+    retired: list[str] = field(repr=False)  # in service, made by an earlier apply or by hand, and not on the list
     unchanged: int
     words: dict[str, str] = field(default_factory=dict, repr=False)  # login -> first sign-in word, of those just added
 
