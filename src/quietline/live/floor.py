@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -14,6 +14,7 @@ from quietline.desk_protocol import AgentState, AgentView, Event
 from quietline.routing.match import Matcher
 from quietline.routing.model import (
     Agent,
+    Changed,
     Decision,
     GiveUp,
     Offer,
@@ -42,7 +43,24 @@ class Interrupted:
 
 Turn = Offer | Withdraw | GiveUp | Overdue | Interrupted
 
+LATEST = 20  # calls named when no call is asked about
 MAX_UNREAD = 256  # events a page's subscription may fall behind before it is cut and must ask for a snapshot
+
+
+class Watcher(Protocol):
+    """Is told what happens on the floor, as it happens: a history. It answers at once, and changes nothing."""
+
+    def entered(self, waiting: Waiting) -> None:
+        """A call is in a queue, newly or with other wishes."""
+
+    def given_up(self, call: str) -> None:
+        """Its wait ends without an agent, and not because the caller hung up."""
+
+    def left(self, call: str) -> None:
+        """It is out of the queue, or over."""
+
+    def changed(self, agent: Agent) -> None:
+        """An agent's state may be new."""
 
 
 class Floor:
@@ -58,6 +76,7 @@ class Floor:
         self._phones: dict[str, AgentPhone] = {}
         self._early: dict[str, AgentState] = {}  # wishes of agents whom the vault has not named yet
         self._subscribers: set[asyncio.Queue[Event]] = set()
+        self._watcher: Watcher | None = None
         self._changed: dict[str, None] = {}  # agents whose pages changed since listeners were told, in order
         self._woken = asyncio.Event()
         self._wall_of_zero = clock.wall() - clock.monotonic()  # read once, so that a state's beginning does not jitter
@@ -68,7 +87,10 @@ class Floor:
     def enter(self, waiting: Waiting) -> None:
         """The call takes its place, or changes what it asks for; `turn` tells what becomes of it."""
         self._seats.setdefault(waiting.call, asyncio.Queue())
-        self._apply(self._matcher.enter(waiting, *self._now()))
+        decisions = self._matcher.enter(waiting, *self._now())
+        if self._watcher:
+            self._watcher.entered(waiting)
+        self._apply(decisions)
 
     async def turn(self, call: str) -> Turn:
         """The next decision about this call: an offer to make, one to withdraw, an end to the wait or to the talk."""
@@ -77,6 +99,8 @@ class Floor:
     def interrupt(self, call: str, why: object) -> None:
         """Let `turn` tell this too. Nothing happens to the place: whoever waits leaves the queue, or does not."""
         self._seat(Interrupted(call, why))
+        if self._watcher:
+            self._watcher.given_up(call)
 
     def answered(self, offer: Offer, **shown: Any) -> bool:
         """The agent took it; `shown` goes on their page. False when the offer was withdrawn meanwhile."""
@@ -103,6 +127,8 @@ class Floor:
         if agent:
             self._apply(self._matcher.ended(agent, self._clock.monotonic()))
         self._seats.pop(call, None)
+        if self._watcher:
+            self._watcher.left(call)
 
     # Queues
 
@@ -190,6 +216,10 @@ class Floor:
         explanation = self._matcher.explain(call, *self._now())
         return asdict(explanation) if explanation else {}
 
+    def latest(self) -> tuple[str, ...]:
+        """The calls that came last and can be explained, ended ones included; the newest first."""
+        return self._matcher.latest(LATEST)
+
     def waiting(self, queue: str = "") -> tuple[Waiting, ...]:
         """The calls that wait, in order of their places; in one queue, or in all."""
         return self._matcher.waiting(queue)
@@ -206,6 +236,10 @@ class Floor:
         now, wall = self._now()
         ask = self._matcher.ask(waiting, now)
         return any(not ineligible(agent, ask, wall) for agent in self._matcher.agents())
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this one from now on."""
+        self._watcher = watcher
 
     # Pages
 
@@ -243,7 +277,15 @@ class Floor:
                 self._seat(decision)
             elif not isinstance(decision, Relaxed):
                 self._publish(decision.agent)
+            if self._watcher:
+                self._watch(self._watcher, decision)
         self._woken.set()
+
+    def _watch(self, watcher: Watcher, decision: Decision) -> None:
+        if isinstance(decision, GiveUp):
+            watcher.given_up(decision.call)
+        elif isinstance(decision, Changed):
+            watcher.changed(self._matcher.agent(decision.agent) or Agent(decision.agent))
 
     def _seat(self, decision: Turn) -> None:
         seat = self._seats.get(decision.call)
