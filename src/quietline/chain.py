@@ -71,7 +71,6 @@ class Queue:
 
     rule: QueueRule
     name: str
-    spoken: str = ""  # as a menu says it: "For ..., press 1."
     reason: str = "order_status"  # the reason code the desk proposes
     hours: Hours = ALWAYS
     service_level: ServiceLevel = ServiceLevel()
@@ -182,4 +181,4 @@ def _queue(queue: config.Queue, times: config.Controller) -> Queue:
         longest_call=times.max_call_seconds,
         longest_wait=times.max_wait_seconds,
     )
-    return Queue(rule, queue.name, queue.spoken, queue.reason)
+    return Queue(rule, queue.name, queue.reason)

@@ -120,9 +120,10 @@ def _numbers(file: ChainFile) -> Iterator[Finding]:
 def _logins(file: ChainFile) -> Iterator[Finding]:
     first: dict[str, int] = {}
     for number, agent in enumerate(file.agents or ()):
-        if agent.login in first:
-            yield Finding(("agents", number, "login"), f"agents[{first[agent.login]}] has this login too; keep one")
-        first.setdefault(agent.login, number)
+        login = agent.login.strip().casefold()  # as the vault compares them
+        if login in first:
+            yield Finding(("agents", number, "login"), f"agents[{first[login]}] has this login too; keep one")
+        first.setdefault(login, number)
 
 
 # Overflow

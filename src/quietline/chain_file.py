@@ -138,7 +138,7 @@ class SpecialModel(FileModel):
     """Other hours on one date."""
 
     open: Annotated[Day, Field(description="As in a week; `closed` for a holiday.")]
-    reason: Annotated[str, Field(max_length=200)] = ""
+    reason: Annotated[str, Field(max_length=200, description="For colleagues.")] = ""
 
 
 class ClosureModel(FileModel):
@@ -146,7 +146,7 @@ class ClosureModel(FileModel):
 
     start: Annotated[MomentText, Field(alias="from", description="Local time.")]
     until: Annotated[MomentText, Field(description="Local time; open again from then on.")]
-    reason: Annotated[str, Field(max_length=200)] = ""
+    reason: Annotated[str, Field(max_length=200, description="For colleagues.")] = ""
 
     @model_validator(mode="after")
     def _forward(self) -> ClosureModel:
@@ -185,7 +185,7 @@ class OverflowModel(FileModel):
 class StoreModel(FileModel):
     """A shop, or the hub."""
 
-    name: Text
+    name: Annotated[Text, Field(description="As people know it.")]
     flow: Annotated[str, Field(description="What its callers go through; one of `flows`.")]
     numbers: Annotated[list[Number], Field(default_factory=list, description="Those that lead here.")]
     controller: Annotated[
@@ -202,17 +202,17 @@ class StoreModel(FileModel):
 class StepModel(FileModel):
     """From so many seconds of waiting on, these needs in place of the earlier ones."""
 
-    after: Seconds
-    needs: Annotated[list[NeedText], Field(default_factory=list)]
-    prefers: Annotated[list[NeedText], Field(default_factory=list)]
+    after: Annotated[Seconds, Field(description="Seconds of waiting; each step's more than the one before.")]
+    needs: Annotated[list[NeedText], Field(default_factory=list, description="Skills an agent must have then.")]
+    prefers: Annotated[list[NeedText], Field(default_factory=list, description="Skills that put an agent first then.")]
     stores: Annotated[list[str], Field(default_factory=list, description="Whose agents; nothing: as routing says.")]
 
 
 class ServiceLevelModel(FileModel):
     """The aim: a share of calls answered within so many seconds."""
 
-    share: Annotated[float, Field(gt=0, le=1)] = 0.8
-    seconds: Annotated[float, Field(gt=0, le=3_600)] = 20.0
+    share: Annotated[float, Field(gt=0, le=1, description="0.8 is 80 % of the calls.")] = 0.8
+    seconds: Annotated[float, Field(gt=0, le=3_600, description="Of waiting.")] = 20.0
     short_abandon: Annotated[float, Field(ge=0, le=120, description="Who hangs up sooner counts as no call.")] = 5.0
 
 
@@ -227,7 +227,7 @@ class AnnounceModel(FileModel):
 class CallbacksModel(FileModel):
     """How callers are rung back."""
 
-    tries: Annotated[int, Field(ge=1, le=10)] = 3
+    tries: Annotated[int, Field(ge=1, le=10, description="How often the number is rung.")] = 3
     pause: Annotated[float, Field(ge=1, le=86_400, description="Seconds between tries.")] = 300.0
     expires: Annotated[float, Field(ge=60, le=172_800, description="Seconds from the promise on.")] = 14_400.0
 
@@ -235,8 +235,7 @@ class CallbacksModel(FileModel):
 class QueueModel(FileModel):
     """A line of waiting callers."""
 
-    name: Text
-    spoken: Annotated[str, Field(max_length=200, description='As a menu says it: "For ..., press 1."')] = ""
+    name: Annotated[Text, Field(description="As agents see it.")]
     needs: Annotated[list[NeedText], Field(default_factory=list, description="Skills an agent must have.")]
     prefers: Annotated[list[NeedText], Field(default_factory=list, description="Skills that put an agent first.")]
     stores: Annotated[list[str], Field(default_factory=list, description="Whose agents; nothing: as routing says.")]
@@ -267,10 +266,12 @@ class QueueModel(FileModel):
 class AgentModel(FileModel):
     """Somebody who answers. Passwords are never in this file; who is left out of the list leaves."""
 
-    login: Annotated[str, Field(min_length=1, max_length=64, repr=False)]
+    login: Annotated[str, Field(min_length=1, max_length=64, repr=False, description="What they sign in with.")]
     name: Annotated[str, Field(min_length=1, max_length=100, repr=False, description="For the person's own page.")]
-    store: str
-    role: Literal["agent", "supervisor", "administrator"] = "agent"
+    store: Annotated[str, Field(description="Where they work; one of `stores`.")]
+    role: Annotated[
+        Literal["agent", "supervisor"], Field(description="Other roles are given by `quietline staff add`.")
+    ] = "agent"
     skills: Annotated[
         list[str],
         AfterValidator(_skills),
@@ -279,13 +280,22 @@ class AgentModel(FileModel):
 
 
 class ChainFile(FileModel):
-    """The whole file."""
+    """What stands at the top."""
 
-    stores: Annotated[dict[Id, StoreModel], Field(min_length=1, max_length=MAX_STORES)]
-    queues: Annotated[dict[Id, QueueModel], Field(min_length=1, max_length=MAX_QUEUES)]
-    flows: Annotated[dict[Name, FlowModel], Field(min_length=1)]
-    hours: Annotated[dict[Id, HoursModel], Field(default_factory=dict)]
-    prompts: Annotated[dict[Name, PromptModel], Field(default_factory=dict)]
+    stores: Annotated[
+        dict[Id, StoreModel], Field(min_length=1, max_length=MAX_STORES, description="Shops and hubs, by id.")
+    ]
+    queues: Annotated[
+        dict[Id, QueueModel], Field(min_length=1, max_length=MAX_QUEUES, description="Lines of waiting callers, by id.")
+    ]
+    flows: Annotated[dict[Name, FlowModel], Field(min_length=1, description="What callers go through, by name.")]
+    hours: Annotated[
+        dict[Id, HoursModel], Field(default_factory=dict, description="Schedules that stores and queues name.")
+    ]
+    prompts: Annotated[
+        dict[Name, PromptModel],
+        Field(default_factory=dict, description="Words and recordings of your own, by name and language."),
+    ]
     agents: Annotated[
         list[AgentModel] | None,
         Field(max_length=MAX_AGENTS, description="Left out: people are managed by `quietline staff` alone."),

@@ -26,7 +26,7 @@ from quietline.marked_yaml import Marked
 from quietline.routing.flow_check import Surroundings
 from quietline.routing.hours import ALWAYS, Closure, Hours, moment
 from quietline.routing.model import Need, QueueRule, Step
-from quietline.routing.strategies import STANDARD
+from quietline.strategies import installed
 
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # YAML wants them escaped, JSON does not
 
@@ -46,15 +46,18 @@ class Reading:
         return hashlib.sha256(active_text(self.model).encode()).hexdigest()
 
 
-def load(path: Path, today: date | None = None, strategies: Collection[str] = STANDARD) -> Reading:
+def load(path: Path, today: date | None = None, strategies: Collection[str] | None = None) -> Reading:
     """The chain of a file. Raises ConfigError with a line for each mistake."""
     return read(marked_yaml.load(path), path.parent, today, strategies)
 
 
-def read(file: Marked, folder: Path, today: date | None = None, strategies: Collection[str] = STANDARD) -> Reading:
-    """The same from values that were parsed. `today`: from when on clock changes are looked for."""
+def read(file: Marked, folder: Path, today: date | None = None, strategies: Collection[str] | None = None) -> Reading:
+    """The same from values that were parsed. `today`: from when on clock changes are looked for.
+
+    `strategies`: those that queues may name; None for the installed ones.
+    """
     model = read_model(ChainFile, file)
-    found = list(check_file(model, today or datetime.now(UTC).date(), strategies))
+    found = list(check_file(model, today or datetime.now(UTC).date(), strategies or installed()))
     mistakes = [file.says(each.place, each.what) for each in found if each.error]
     flows = _book(model, file, folder, mistakes)
     if flows is None or mistakes:
@@ -132,7 +135,6 @@ def _queue(name: str, model: QueueModel, schedules: dict[str, Hours]) -> Queue:
     return Queue(
         rule=_rule(name, model),
         name=model.name,
-        spoken=model.spoken,
         reason=model.reason,
         hours=schedules[model.hours] if model.hours else ALWAYS,
         service_level=ServiceLevel(level.share, level.seconds, level.short_abandon),

@@ -226,11 +226,11 @@ def agent(**keys: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("agents", "said"),
     [
-        ([agent(), agent()], "agents[1].login: agents[0] has this login too; keep one"),
+        ([agent(), agent(login=" MIA")], "agents[1].login: agents[0] has this login too; keep one"),
         ([agent(store="mil")], "agents[0].store: no store is called `mil`; did you mean `mill`?"),
         ([agent(skills=["orders:9"])], "agents[0].skills: skill 'orders:9'"),
         ([agent(skills=["orders", "orders:2"])], "agents[0].skills: skill 'orders': given twice"),
-        ([agent(role="boss")], "agents[0].role: `boss` is not known"),
+        ([agent(role="boss")], "agents[0].role: `boss` is not known; known: agent, supervisor"),
         ([agent(password="x")], "agents[0].password: unknown key"),
     ],
 )

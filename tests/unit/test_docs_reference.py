@@ -22,7 +22,12 @@ from quietline.vault.schema import CLASSES
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = {"configuration": "config_reference", "cli": "cli.reference", "ledger": "ledger.reference"}
+PAGES = {
+    "chain": "chain_reference",
+    "configuration": "config_reference",
+    "cli": "cli.reference",
+    "ledger": "ledger.reference",
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
