@@ -7,65 +7,38 @@ ends with the call; whatever happens, `_close` runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, cast
 
 import structlog
 
-from quietline.clock import Clock
-from quietline.config import Controller, Queue
 from quietline.errors import Denied, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.live.aliases import alias
-from quietline.live.floor import Floor
+from quietline.live.attendant import Attendant
+from quietline.live.floor import Interrupted
+from quietline.live.house import House
+from quietline.live.place import Place
+from quietline.live.step_up import step_up
 from quietline.plain import plain
-from quietline.routing.model import GiveUp, Offer, Overdue, Waiting, Withdraw
+from quietline.routing.flow_run import Closed, Consented, End, Enter, Event, Position, Waited
+from quietline.routing.model import GiveUp, Offer, Overdue, Withdraw
 from quietline.sealed import Sealed
-from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt, Telephony
+from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt
+from quietline.telephony.prompt_scripts import spoken
 from quietline.telephony.sdp import UnacceptableOffer
-from quietline.vault.ports import CallVault, Match
+from quietline.vault.ports import Match
 
 log = structlog.get_logger()
 
-CODE_DIGITS = 6
-CODE_WAIT = 120.0  # seconds: the code's own life (issue: two minutes)
 HEARTBEAT = 10.0  # seconds between probes of each leg
 PROBE_WAIT = 8.0  # seconds for its answer: a dead peer is gone within 20 s (corrections, Media)
 VAULT_RETRY = 2.0  # seconds
 CONFIRM_RETRY, CONFIRM_RETRIES = 0.1, 50  # seconds and times to ask again until the edge knows the agent's leg is up
-MENU_WAIT = 8.0  # seconds to choose after the menu was read
-MENU_READINGS = 2
 SAVE_WITHIN = 0.02  # seconds
-
-
-class Journal(Protocol):
-    """Remembers calls over a crash of this process. What it keeps is sealed."""
-
-    def save(self, call: str, record: dict[str, Any]) -> None: ...
-
-    def forget(self, call: str) -> None: ...
-
-
-class Recorder(Protocol):
-    """Queues ledger entries that nobody waits for."""
-
-    def record(self, kind: Kind, leg: str, **fields: str | int | float | bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What every call works with."""
-
-    telephony: Telephony
-    vault: CallVault
-    floor: Floor
-    journal: Journal
-    recorder: Recorder
-    clock: Clock
-    settings: Controller
-    queues: tuple[Queue, ...]
 
 
 @dataclass(slots=True)
@@ -77,11 +50,14 @@ class Progress:
     alias: str = field(default_factory=alias)
     step: int = 0
     assurance: int = 0
+    store: str = ""
+    flow: dict[str, Any] = field(default_factory=dict)  # the position in it (routing/flow_run.py)
     queue: str = ""
     since: float = 0.0  # its place in the queue
     agent: str = ""
     attempts: int = 0
     grant: str = ""
+    last_agent: str = ""  # whom the caller knows (strategy sticky)
     vault: str = "connecting"  # as on the agent's page: "connecting" | "ok" | "refused" | "unavailable"
     outcome: str = ""
 
@@ -111,6 +87,9 @@ class Call:
         self._tasks: asyncio.TaskGroup | None = None
         self._recognising: asyncio.Task[None] | None = None
         self._verifying: asyncio.Task[None] | None = None
+        self._plan = house.plans.now  # a call keeps the one it began with
+        self._attendant = Attendant(self._plan, media, self, house.clock)
+        self._wanted: Enter | None = None
 
     async def run(self) -> None:
         """Tell the story from the step where it stands, until either side, the desk or a fault ends it."""
@@ -164,42 +143,59 @@ class Call:
             return
         self.progress.vault, self.progress.assurance = "ok", match.assurance
 
-    # (5) The notice plays, the menu asks what the call is about. Known and unknown callers hear the same, and nobody
-    # waits for the vault.
+    # (5) The store's flow runs: it speaks, asks, and leads to a queue or an end. Known and unknown
+    # callers hear the same, and nobody waits for the vault.
     async def _greet(self) -> None:
-        keys = self.media.digits()  # a key pressed during the notice counts; the notice itself is not cut short
-        if self.house.settings.notice:
-            await asyncio.sleep(await self.media.play(Prompt.NOTICE))
-        self.progress.queue = await self._choose(keys)
-        self.progress.since = self.house.clock.monotonic()
+        dialled = self.leg.ticket.dialled if self.leg.ticket else ""
+        if self.progress.flow:
+            self._goes_on(await self._attendant.again(Position(**self.progress.flow)))
+            return
+        self.progress.store = self._plan.store(dialled)
+        self._goes_on(await self._attendant.begin(self.progress.store))
 
-    async def _choose(self, keys: AsyncIterator[str]) -> str:
-        choices = {queue.digit: queue.id for queue in self.house.queues}
-        for _ in range(MENU_READINGS if len(choices) > 1 else 0):
-            wait = MENU_WAIT + await self.media.play(Prompt.MENU)
-            digit = await _key_among(keys, set(choices), wait)
-            if digit:
-                return choices[digit]
-        return self.house.queues[0].id
+    def _goes_on(self, ask: Enter | End) -> None:
+        """Into a queue, or the flow has ended the call."""
+        if isinstance(ask, End):
+            raise CallOver(ask.outcome)
+        if ask.queue != self.progress.queue:  # who comes back to a queue keeps the place
+            self.progress.queue, self.progress.since = ask.queue, self.house.clock.monotonic()
+        self._wanted = ask
 
-    # (6) Routing picks. The caller waits with music, and keeps the place through every offer that fails.
+    # (6) Routing picks. The caller waits in company, and keeps the place through every offer that fails. What ends the
+    # wait without an agent leads on in the flow: too long, closed, a key.
     async def _find_agent(self) -> None:
-        self._record(Kind.CALL_QUEUED, queue=self.progress.queue)
-        await self.media.loop(Prompt.MUSIC)
-        self.house.floor.enter(self._waiting())
+        if self._wanted is None:  # another life waits on, without the words that were heard
+            self._goes_on(await self._attendant.again(Position(**self.progress.flow)))
+            self._wanted = replace(self._waits_for, hold="")
+        while (ended := await self._wait()) is not None:
+            self._goes_on(await self._attendant.after(ended))
+
+    async def _wait(self) -> Event | None:
+        """Wait in the queue; None once an agent has the call, else why it was in vain."""
+        progress = self.progress
+        self._record(Kind.CALL_QUEUED, queue=progress.queue)
+        self._place = Place(
+            self.house, self._plan, self.media, progress.id, progress.store, self.language, self._waits_for,
+            progress.since, self._record, self._spawn, progress.last_agent,
+        )  # fmt: skip
+        return await self._turns(self._place) if self._place.take() else Closed()
+
+    async def _turns(self, place: Place) -> Event | None:
         while True:
             turn = await self.house.floor.turn(self.progress.id)
-            if isinstance(turn, Offer) and await self._ring(turn):
-                return
-            if isinstance(turn, GiveUp):
-                await asyncio.sleep(await self.media.play(Prompt.SORRY))
-                raise CallOver("waited_too_long")
+            if isinstance(turn, Offer) and await self._ring(turn, place):
+                return None
+            if isinstance(turn, GiveUp | Interrupted):
+                await place.leave()
+                return cast(Event, turn.why) if isinstance(turn, Interrupted) else Waited()
 
-    def _waiting(self) -> Waiting:
-        return Waiting(self.progress.id, self._queue().id, self.progress.since)
+    @property
+    def _waits_for(self) -> Enter:
+        assert self._wanted
+        return self._wanted
 
     # (7) The agent is rung with a masked identity; when they answer, the relay joins the two.
-    async def _ring(self, offer: Offer) -> bool:
+    async def _ring(self, offer: Offer, place: Place) -> bool:
         self.progress.attempts += 1
         attempt = f"AG{self.progress.attempts}"
         self._show(offer.agent)
@@ -210,17 +206,18 @@ class Call:
         answer = await self._answer(self.agent_leg, offer)
         if answer is None:
             return False
-        return await self._bridge(attempt, offer, answer)
+        return await self._bridge(attempt, offer, answer, place)
 
-    async def _bridge(self, attempt: str, offer: Offer, answer: LegEvent) -> bool:
+    async def _bridge(self, attempt: str, offer: Offer, answer: LegEvent, place: Place) -> bool:
         assert self.agent_leg
+        await place.alone()
         try:
             await self.media.bridge(attempt, answer.sdp)
         except UnacceptableOffer:  # a phone that answers with no usable media: the caller keeps the place
             self.agent_leg.hang_up()
             self.house.floor.leave(self.progress.id, offer.agent)
             self.progress.agent = ""
-            self.house.floor.enter(self._waiting())
+            place.take_again()
             return False
         return True
 
@@ -257,6 +254,7 @@ class Call:
     # (8) They talk. The desk shows the minimum; each further look is the vault's to decide.
     async def _converse(self) -> None:
         self._record(Kind.CALL_CONNECTED, agent=self.progress.agent)
+        self.house.outlook.answered(self.progress.id)
         self._spawn(self._open_grant())
         self._spawn(self._hear_agent())
         while not isinstance(turn := await self.house.floor.turn(self.progress.id), Overdue):
@@ -302,36 +300,18 @@ class Call:
             self._verifying = self._spawn(self._verify())
 
     async def _verify(self) -> None:
-        agent = self.progress.agent
-        keys = self.media.digits()  # from before the code is sent: a quick caller keys it while the prompt is starting
-        try:
-            await self.media.mute_digits(True)  # before as well: no key of the code may reach the agent
-            await self.house.vault.send_code(self.leg_id)
-            self.house.floor.show(agent, verifying="sent")
-            await self.media.play(Prompt.CODE)
-            passed = await self._key_code(keys)
-        except (Unavailable, Denied) as refusal:
-            log.info("step-up could not go on", call=self.progress.id, reason=type(refusal).__name__)
-            passed = False
-        finally:
-            await self.media.mute_digits(False)
-        self.house.floor.show(agent, verifying="passed" if passed else "failed", assurance=self.progress.assurance)
-        await self.media.play(Prompt.CODE_OK if passed else Prompt.CODE_WRONG)
+        agent, show = self.progress.agent, self.house.floor.show
+        sent = partial(show, agent, verifying="sent")
+        passed = await self._step_up(private=True, sent=sent)
+        show(agent, verifying="passed" if passed else "failed", assurance=self.progress.assurance)
+        await self.media.play(spoken(Prompt.CODE_OK if passed else Prompt.CODE_WRONG, self.language))
         self._save_soon()
 
-    async def _key_code(self, keys: AsyncIterator[str]) -> bool:
-        """True once the keyed code is right; False when the tries or the time are used up."""
-        while digits := await _next_keys(keys, CODE_DIGITS, CODE_WAIT):
-            try:
-                self.progress.assurance = await self.house.vault.check_code(self.leg_id, Sealed(digits))
-            except Denied as denied:
-                log.info("a keyed code was refused", call=self.progress.id, reason=denied.reason)
-                if denied.reason != "code-wrong":
-                    return False
-                await self.media.play(Prompt.CODE_WRONG)
-            else:
-                return True
-        return False
+    async def _step_up(self, private: bool, sent: Callable[[], None]) -> bool:
+        house = self.house
+        level = await step_up(house.vault, self.media, self.leg_id, self.language, private=private, sent=sent)
+        self.progress.assurance = max(self.progress.assurance, level)
+        return level > 0
 
     # (9) Either side hangs up, or a part is lost: every field closes, the agent wraps up.
     async def _close(self) -> None:
@@ -339,11 +319,39 @@ class Call:
         if self.agent_leg:
             self.agent_leg.hang_up()
         self.house.floor.leave(self.progress.id, self.progress.agent)
+        self.house.outlook.left(self.progress.id, hung_up=self.progress.outcome == "caller_hung_up")
         # The vault closes every grant of the leg at this word; a missed one opens nothing, for it asks the edge.
         self._record(Kind.CALL_ENDED, outcome=self.progress.outcome or "fault")
         with suppress(RelayUnavailable):
             await self.media.release()
         self.house.journal.forget(self.progress.id)
+
+    # What the flow asks of the call (`attendant.Hands`)
+
+    def assurance(self) -> int:
+        return self.progress.assurance
+
+    def moved(self, position: Position) -> None:
+        self.progress.flow, self.progress.store = plain(position), position.store
+        self._save_soon()
+
+    def consented(self, consent: Consented) -> None:
+        kind = Kind.CONSENT_GIVEN if consent.given else Kind.CONSENT_REFUSED
+        self._record(kind, wording=f"{consent.wording}/{consent.version}", how=consent.how)
+
+    async def prove(self, language: str) -> bool:
+        if self._recognising:
+            await self._recognising
+        passed = self.progress.vault == "ok" and await self._step_up(private=False, sent=lambda: None)
+        await asyncio.sleep(await self.media.play(spoken(Prompt.CODE_OK if passed else Prompt.CODE_WRONG, language)))
+        return passed
+
+    async def keep_digits(self, digits: Sealed[str], to: str) -> None:
+        with suppress(Unavailable, Denied):  # the call goes on without them; the agent asks
+            await self.house.vault.keep_digits(self.leg_id, digits)
+
+    async def promise(self, queue: str) -> bool:
+        return self.house.callbacks is not None and await self.house.callbacks.promise(self, queue)
 
     # What may end it at any time
 
@@ -392,16 +400,18 @@ class Call:
         except UnacceptableOffer:
             leg.refuse_offer(488)
 
-    def _queue(self) -> Queue:
-        return next((queue for queue in self.house.queues if queue.id == self.progress.queue), self.house.queues[0])
+    @property
+    def language(self) -> str:
+        """What the caller is spoken to in."""
+        return str(self.progress.flow.get("language", "en"))
 
     def _show(self, agent: str) -> None:
-        queue, progress = self._queue(), self.progress
+        queue, progress = self._plan.queue(self.progress.queue), self.progress
         self.house.floor.show(
             agent,
             alias=progress.alias,
-            queue=queue.name,
-            topic=queue.reason,
+            queue=queue.name if queue else progress.queue,
+            topic=queue.reason if queue else "",
             grant=progress.grant,
             assurance=progress.assurance,
             vault=progress.vault,
@@ -461,28 +471,6 @@ def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, prog
         house.floor.adopt(call.progress.id, call.progress.agent, call.progress.queue)
         call._show(call.progress.agent)
     return call
-
-
-async def _key_among(keys: AsyncIterator[str], choices: set[str], wait: float) -> str:
-    """The first key that is one of `choices`, "" when none came in `wait` seconds."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(wait):
-            async for key in keys:
-                if key in choices:
-                    return key
-    return ""
-
-
-async def _next_keys(keys: AsyncIterator[str], count: int, wait: float) -> str:
-    """`count` keys, "" when they did not come in `wait` seconds. `*` begins anew."""
-    keyed = ""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(wait):
-            async for key in keys:
-                keyed = "" if key == "*" else keyed + key
-                if len(keyed) == count:
-                    return keyed
-    return ""
 
 
 async def _outcome(leg: Leg) -> LegEvent:

@@ -16,7 +16,6 @@ from pathlib import Path
 import uvloop
 
 from quietline import logs
-from quietline.call import House
 from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
@@ -25,8 +24,12 @@ from quietline.live.chain_source import ChainSource
 from quietline.live.controller import Controller
 from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
+from quietline.live.house import House
 from quietline.live.journal import SealedJournal
+from quietline.live.outlook import Outlook
+from quietline.live.plan import PlanInForce
 from quietline.live.recorder import VaultRecorder
+from quietline.strategies import installed
 from quietline.telephony import prompts
 from quietline.telephony.endpoint import SipEndpoint
 from quietline.telephony.prompt_scripts import needed
@@ -39,20 +42,22 @@ Secrets = Mapping[str, str]
 
 async def run_controller(config: Config, secrets: Secrets) -> None:
     """The call controller. Secrets: `journal_key`, 32 bytes in hex."""
-    clock, paths, settings = SystemClock(), config.paths, config.controller
+    clock, paths = SystemClock(), config.paths
     source = ChainSource(config)
-    floor = Floor(source.now.rules(), clock)
+    floor = Floor(source.now.rules(), clock, installed())
     vault = CallVaultClient(paths.vault_socket)
     recorder = VaultRecorder(vault)
     journal = SealedJournal(paths.state / "controller" / "journal", bytes.fromhex(secrets["journal_key"]))
     voice = prompts.make(paths.state / "prompts", needed(source.now.scripts, source.now.flows.values()))
     source.watch(lambda chain: voice.add(needed(chain.scripts, chain.flows.values())))  # `apply` has made the files
     source.watch(lambda chain: floor.configure(chain.rules()))
+    plans = PlanInForce(source.now)
+    source.watch(plans.use)
     relay = await RtpengineRelay.open(config.relay, voice)
     endpoint = await SipEndpoint.open(config)
-    controller = Controller(
-        House(endpoint, vault, floor, journal, recorder, clock, settings, config.queues), relay, journal
-    )
+    outlook = Outlook(floor, clock)
+    house = House(endpoint, vault, floor, journal, recorder, clock, plans, outlook, voice)
+    controller = Controller(house, relay, journal)
     desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload)
     server = WireServer(paths.controller_socket, desk.handle, desk.subscribe)
     await server.start()

@@ -10,19 +10,24 @@ from typing import Any
 import pytest
 
 from quietline import call as story
-from quietline.call import Call, House, Progress
+from quietline.call import Call, Progress
+from quietline.chain import Chain, from_config
 from quietline.clock import SystemClock
-from quietline.config import Controller, Queue
+from quietline.config import Config, Queue, Store
 from quietline.desk_protocol import AgentState
 from quietline.errors import RelayUnavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
 from quietline.live.floor import Floor
+from quietline.live.house import House
+from quietline.live.outlook import Outlook
+from quietline.live.plan import PlanInForce
 from quietline.routing.model import QueueRule
 from quietline.telephony.ports import LegEvent, LegEventKind
 from quietline.telephony.sdp import UnacceptableOffer
-from quietline.testing.fake_call import FakeLeg, FakeMedia, FakeTelephony, FakeVault, ticket
+from quietline.testing.fake_call import FakeLeg, FakeMedia, FakeTelephony, FakeVault, FakeVoice, ticket
 from quietline.vault.ports import StaffMember
 
+NORTH = Store("north", "Northgate", ("+442079460101",))
 ORDERS = Queue("orders", "Orders", "1", ("orders",))
 RETURNS = Queue("returns", "Returns", "2", ("returns",), reason="return_refund")
 ANSWERS = LegEvent(LegEventKind.ANSWERED, sdp="agent sdp")
@@ -61,9 +66,12 @@ class Stage:
         skills, certificates = {"orders": 3, "returns": 3}, {"invoice": self.clock.wall() + 1000}
         self.floor.staff([StaffMember(agent, skills, certificates, "hub") for agent in ("mia", "noor")])
         self.leg = FakeLeg(ticket())
+        self.outlook, self.voice = Outlook(self.floor, self.clock), FakeVoice()
+        self.chain: Chain | None = None
         self.tasks: list[asyncio.Task[None]] = []
 
     def call(self, *queues: Queue, **progress: Any) -> Call:
+        chain = self.chain or from_config(Config(stores=(NORTH,), queues=queues or (ORDERS,)))
         house = House(
             self.telephony,
             self.vault,
@@ -71,8 +79,9 @@ class Stage:
             self.notes,
             self.notes,
             self.clock,
-            Controller(),
-            queues or (ORDERS,),
+            PlanInForce(chain),
+            self.outlook,
+            self.voice,
         )
         return Call(house, self.leg, self.media, Progress("call_1", self.clock.monotonic(), **progress))
 
@@ -240,7 +249,7 @@ async def test_the_wait_ends_with_words(stage: Stage) -> None:
     call = stage.call()
     await stage.end(stage.start(call))
     assert call.progress.outcome == "waited_too_long"
-    assert "play sorry" in stage.media.did
+    assert "play sorry@en" in stage.media.did
     assert stage.leg.did == ["answer", "hang_up"]
 
 
@@ -337,7 +346,7 @@ async def test_a_vault_that_fails_in_mid_code_unmutes_the_caller(stage: Stage) -
     stage.vault.fault = VaultLocked("locked")
     stage.media.press("424242")
     await stage.until(lambda: stage.floor.view("mia").verifying == "failed")
-    assert stage.media.did[-2:] == ["mute_digits False", "play code_wrong"]
+    assert stage.media.did[-2:] == ["mute_digits False", "play code_wrong@en"]
 
 
 async def test_hold_is_answered_here_and_the_caller_is_not_asked(stage: Stage) -> None:

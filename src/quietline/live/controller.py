@@ -8,10 +8,11 @@ from contextlib import suppress
 
 import structlog
 
-from quietline.call import Call, House, Progress, resume
+from quietline.call import Call, Progress, resume
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
+from quietline.live.house import House
 from quietline.live.journal import SealedJournal
 from quietline.logs import place
 from quietline.telephony.ports import AgentPhone, Leg, Relay

@@ -6,7 +6,7 @@ holds a `Position` and knows its ask (`again`), which is what lets another life 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,7 +55,7 @@ class Facts:
     """What a step may turn on. `closed`: what is closed now, stores as "store:mill", queues as "queue:returns"."""
 
     assurance: int = 0
-    closed: frozenset[str] = frozenset()
+    closed: Container[str] = frozenset()
 
 
 # What may happen

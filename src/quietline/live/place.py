@@ -1,0 +1,125 @@
+"""A call's place in a queue: whose agents may take it by hours and overflow, and the company it has meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import structlog
+
+from quietline.chain import Announcements
+from quietline.errors import ConfigError
+from quietline.ledger.vocabulary import Kind
+from quietline.live.company import LOOK_AGAIN, Company
+from quietline.live.house import House
+from quietline.live.plan import Plan
+from quietline.routing.flow_run import Closed, Enter
+from quietline.routing.model import Waiting
+from quietline.routing.overflow import Load
+from quietline.telephony.ports import CallMedia
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Place:
+    """One wait of one call. `since`: monotonic seconds, kept when the caller comes back to the queue."""
+
+    house: House
+    plan: Plan
+    media: CallMedia
+    call: str
+    store: str
+    language: str
+    wanted: Enter
+    since: float
+    note: Callable[..., None]  # of a ledger entry: a Kind and its fields
+    spawn: Callable[[Awaitable[Any]], asyncio.Task[Any]]
+    last_agent: str = ""
+    _helped: set[str] = field(default_factory=set)
+    _company: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    def take(self) -> bool:
+        """Enter the queue, in company. False when all that could take the call is closed: then nobody rings."""
+        if not self._enter():
+            return False
+        self.house.outlook.entered(self.call, self.wanted.queue, self.store, self.since)
+        self._accompany()
+        return True
+
+    def take_again(self) -> None:
+        """After an offer that failed late: the same place, without the words."""
+        self.wanted = replace(self.wanted, hold="")
+        if not self.take():
+            self.house.floor.interrupt(self.call, Closed())
+
+    async def leave(self) -> None:
+        """Out of the queue, without an agent."""
+        await self.alone()
+        self.house.floor.leave(self.call)
+        self.house.outlook.left(self.call, hung_up=False)
+
+    async def alone(self) -> None:
+        """The company ends, before anybody else speaks to the caller."""
+        company, self._company = self._company, []
+        for work in company:
+            work.cancel()
+        if company:
+            await asyncio.wait(company)
+
+    # Whose agents
+
+    def _enter(self) -> bool:
+        """Ask for those who may take the call now; asked again, its place is kept."""
+        stores = self._stores()
+        if stores is None:
+            return False
+        wanted = self.wanted
+        waiting = Waiting(self.call, wanted.queue, self.since, wanted.needs, stores, wanted.head_start, self.last_agent)
+        try:
+            self.house.floor.enter(waiting)
+        except ConfigError:  # the queue was taken out of the chain while the caller was on the way to it
+            log.warning("a call's queue is not there any more", call=self.call)
+            return False
+        return True
+
+    def _stores(self) -> frozenset[str] | None:
+        """Empty for anybody's; None when all are closed. Each store that helps is written down once."""
+        clock = self.house.clock
+        reach = self.plan.reach(self.store, self.wanted.queue, clock.wall(), self._load, clock.monotonic() - self.since)
+        if reach is None:
+            return frozenset()
+        for hop in reach.hops:
+            if hop.to not in self._helped:
+                self._helped.add(hop.to)
+                self.note(Kind.CALL_OVERFLOWED, queue=self.wanted.queue, store=hop.source, to=hop.to, why=hop.why)
+        if not reach.stores:
+            self.note(Kind.CALL_CLOSED, queue=self.wanted.queue, store=self.store)
+            return None
+        return frozenset(reach.stores)
+
+    def _load(self, store: str) -> Load:
+        return self.house.outlook.load(store, self.wanted.queue)
+
+    # Company
+
+    def _accompany(self) -> None:
+        """Words, music, announcements; keys, times and hours that end the wait."""
+        house, queue = self.house, self.plan.queue(self.wanted.queue)
+        tell = partial(house.floor.interrupt, self.call)
+        company = Company(self.call, self.media, house.voice, house.outlook, tell)
+        left = self.since + self.wanted.longest_wait - house.clock.monotonic()
+        works = company.works(self.wanted, self.language, queue.announce if queue else Announcements(), left)
+        self._company = [self.spawn(work) for work in works]
+        if self.plan.changes(self.store):
+            self._company.append(self.spawn(self._look_again()))
+
+    async def _look_again(self) -> None:
+        """Hours end, stores fill up: from time to time, who may take the call."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            if not self._enter():
+                self.house.floor.interrupt(self.call, Closed())

@@ -1,0 +1,76 @@
+"""The chain in force as calls ask it: by dialled number, store, queue and time. A call keeps the plan it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from quietline.chain import Chain, Queue
+from quietline.routing.flow import Flow, HangUp
+from quietline.routing.flow_run import Flows
+from quietline.routing.hours import ALWAYS, open_at
+from quietline.routing.overflow import Load, Reach
+
+NOTHING = Flow("nothing", "sorry", {"sorry": HangUp("sorry")})  # of a chain without a single flow
+
+
+class Plan:
+    """One chain, made ready: everything a call asks is a look-up."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self._queues = {queue.id: queue for queue in chain.queues}
+        self._stores = {store.id: store for store in chain.stores}
+        self._directory = chain.directory() if chain.stores else None
+        hours = [*(store.hours for store in chain.stores), *(queue.hours for queue in chain.queues)]
+        self._keeps_hours = any(each != ALWAYS for each in hours)
+        default = self._directory.default.flow if self._directory else next(iter(chain.flows), "")
+        flows = chain.flows if default in chain.flows else {**chain.flows, default: NOTHING}
+        self.flows = Flows(flows, {store.id: store.flow for store in chain.stores}, default)
+
+    def store(self, dialled: str) -> str:
+        """The store for a dialled number; "" in a chain without stores."""
+        return self._directory.dialled(dialled).store if self._directory else ""
+
+    def queue(self, name: str) -> Queue | None:
+        """None for one that is not in this chain: a call of an earlier life may name it."""
+        return self._queues.get(name)
+
+    def closed_at(self, wall: float) -> Container[str]:
+        """What is closed at this time, as `Facts.closed` reads it. Looked up when asked."""
+        return _Closed(self, wall)
+
+    def shut(self, name: str, wall: float) -> bool:
+        """Whether "store:mill" or "queue:returns" is closed at this time; what is not there is not closed."""
+        kind, _, word = name.partition(":")
+        found = self._stores.get(word) if kind == "store" else self._queues.get(word)
+        return found is not None and not open_at(found.hours, wall)
+
+    def changes(self, store: str) -> bool:
+        """Whether time or load may change who can take a call to this store: hours that end, overflow."""
+        found = self._stores.get(store)
+        return found is not None and (self._keeps_hours or not found.shared)
+
+    def reach(self, store: str, queue: str, wall: float, load: Callable[[str], Load], waited: float) -> Reach | None:
+        """Whose agents may be offered the call; `stores` is empty when all are shut. None: anybody's, always."""
+        if queue not in self._queues or not self.changes(store):
+            return None
+        return self.chain.reach(store, queue, wall, load, waited)
+
+
+class PlanInForce:
+    """The plan for calls that begin now."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.now = Plan(chain)
+
+    def use(self, chain: Chain) -> None:
+        """From the next call on."""
+        self.now = Plan(chain)
+
+
+class _Closed:
+    def __init__(self, plan: Plan, wall: float) -> None:
+        self._plan, self._wall = plan, wall
+
+    def __contains__(self, name: object) -> bool:
+        return self._plan.shut(str(name), self._wall)
