@@ -23,6 +23,7 @@ COMMANDS = (
     "apply",
     "flow",
     "store",
+    "explain",
     "vault",
     "staff",
     "phone",

@@ -75,7 +75,9 @@ class DeskServer:
         return self._floor.counts()
 
     def _op_explain(self, frame: Frame) -> dict[str, Any]:
-        return self._floor.explain(str(frame.get("call")))
+        if not frame.get("call"):
+            return {"waiting": [each.call for each in self._floor.waiting()], "latest": list(self._floor.latest())}
+        return self._floor.explain(str(frame["call"]))
 
     def _op_reload(self, frame: Frame) -> dict[str, Any]:
         chain = self._reload()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from quietline.routing.model import Agent, State, Step, Waiting
 from quietline.routing.parties import Call, Seat
@@ -13,8 +14,6 @@ from quietline.routing.skills import Ask, ask_for, ask_of, ineligible, need_word
 
 Fact = str | float | tuple[str, ...]
 Note = tuple[float, str, tuple[Fact, ...]]  # when, what, with which facts
-
-NAMED = 5  # agents named in one group; above it they are counted
 
 STATES = {
     State.OFFLINE: "signed out",
@@ -28,15 +27,17 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Agents for whom the same words hold."""
+    """Agents for whom the same words hold. `able`: they may take the call, so the words are their state."""
 
     words: str
     agents: tuple[str, ...]
+    able: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`now` is "" for a call that waits no more; `groups` are every agent's why, the able ones first."""
+    """`now`: how the call stands, in one line, "" for one that waits no more; `groups`: every agent's why, able ones
+    first; `story`: what has happened, each line with the seconds since the call came in sight."""
 
     call: str
     now: str
@@ -54,6 +55,10 @@ class Trails:
     def of(self, call: str) -> Sequence[Note]:
         """This call's notes, in order."""
         return self._notes.get(call, ())
+
+    def latest(self, count: int) -> tuple[str, ...]:
+        """The calls that came last, the newest first."""
+        return tuple(islice(reversed(self._notes), count))
 
     def note(self, call: str, now: float, what: str, *facts: Fact) -> None:
         """Something happened to this call."""
@@ -89,7 +94,9 @@ def explained(
     if known is None:
         return Explanation(call, "", (), story)
     ask = asked(known)
-    return Explanation(call, _situation(known, ask, line, now), groups(known, ask, agents, wall), story)
+    found = groups(known, ask, agents, wall)
+    stands = "; ".join([*_situation(known, ask, line, now), *summary(found, _asks_words(ask))])
+    return Explanation(call, stands, found, story)
 
 
 def asked(call: Call) -> Ask:
@@ -100,25 +107,25 @@ def asked(call: Call) -> Ask:
     return ask_of(rule, rule.steps[call.step], w.needs, w.stores)
 
 
-def _situation(call: Call, ask: Ask, line: Sequence[Waiting], now: float) -> str:
+def _situation(call: Call, ask: Ask, line: Sequence[Waiting], now: float) -> list[str]:
     place = next(number for number, each in enumerate(line, 1) if each.call == call.id)
     said = f"waiting {now - call.waiting.since:.0f} s in {call.rule.id}, place {place} of {len(line)}"
     if call.waiting.callback:
         said += ", to be called back"
     if ask.only:
-        return f"{said}, only for {ask.only}"
-    later = [_step_words(each, ask) for each in call.rule.steps[call.step + 1 :]]
-    return "; ".join([f"{said}, asks for {_asks_words(ask)}", *later])
+        return [f"{said}, only for {ask.only}"]
+    return [said, *(_step_words(each) for each in call.rule.steps[call.step + 1 :])]
 
 
-def _step_words(step: Step, ask: Ask) -> str:
+def _step_words(step: Step) -> str:
     needs = [need_words(need) for need in step.needs if not need.preferred]
-    return f"from {step.after:.0f} s: {' and '.join(needs) or 'no skill'}"
+    return f"from {step.after:.0f} s on it asks for {' and '.join(needs) or 'no skill'}"
 
 
 def _asks_words(ask: Ask) -> str:
-    needs = [need_words(need) for need in ask.needs if not need.preferred] or ["no skill"]
-    return " and ".join([*needs, *(["some stores only"] if ask.stores is not None else [])])
+    needs = " and ".join(need_words(need) for need in ask.needs if not need.preferred)
+    stores = "at the right store" if ask.stores is not None else ""
+    return " ".join(each for each in (needs and f"with {needs}", stores) if each)
 
 
 def groups(call: Call, ask: Ask, agents: Sequence[Agent], wall: float) -> tuple[Group, ...]:
@@ -127,16 +134,28 @@ def groups(call: Call, ask: Ask, agents: Sequence[Agent], wall: float) -> tuple[
     unable: dict[str, list[str]] = {}
     for agent in agents:
         why = ineligible(agent, ask, wall)
-        words = why or ("rung for this call" if agent.id == call.offered else STATES[agent.state])
-        (unable if why else able).setdefault(words, []).append(agent.id)
-    described = _asks_words(ask)
-    found = [Group(f"may take it ({described}), {words}", tuple(ids)) for words, ids in able.items()]
-    return (*found, *(Group(f"not offered: {words}", tuple(ids)) for words, ids in unable.items()))
+        state = "rung for this call" if agent.id == call.offered else STATES[agent.state]
+        (unable if why else able).setdefault(why or state, []).append(agent.id)
+    return (
+        *(Group(words, tuple(ids), able=True) for words, ids in able.items()),
+        *(Group(f"not offered: {words}", tuple(ids), able=False) for words, ids in unable.items()),
+    )
 
 
-def why_not(explanation: Explanation) -> Mapping[str, str]:
-    """For each agent their group's words."""
-    return {agent: group.words for group in explanation.groups for agent in group.agents}
+def summary(found: Sequence[Group], asks: str) -> list[str]:
+    """How many may take it and what they do; then, each with the reason, who may not."""
+    able = [group for group in found if group.able]
+    count = sum(len(group.agents) for group in able)
+    who = f"{count} agent{'' if count == 1 else 's'} {asks or 'in service'}"
+    if len(able) == 1:
+        doing = f", {'all ' if count > 1 else ''}{able[0].words}"
+    else:
+        doing = "".join(f"{', ' if at else ': '}{len(each.agents)} {each.words}" for at, each in enumerate(able))
+    return [who + doing, *(f"{_named(group.agents)} {group.words}" for group in found if not group.able)]
+
+
+def _named(agents: Sequence[str]) -> str:
+    return " and ".join(agents) if len(agents) < 3 else f"{len(agents)} agents"
 
 
 def _told(note: Note, began: float) -> str:

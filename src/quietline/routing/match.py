@@ -87,6 +87,10 @@ class Matcher:
         ahead = self.waiting(known.waiting.queue) if known else ()
         return explained(call, self._trails.of(call), known, ahead, self.agents(), now, wall)
 
+    def latest(self, count: int) -> tuple[str, ...]:
+        """The calls that came last and are remembered, the newest first."""
+        return self._trails.latest(count)
+
     # Queues
 
     def configure(self, queues: Iterable[QueueRule], now: float, wall: float) -> list[Decision]:
