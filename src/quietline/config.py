@@ -128,6 +128,7 @@ class Controller:
     max_wait_seconds: float = 900.0  # in the queue; then a sorry and the end
     max_call_seconds: float = 14_400.0  # then the call is ended
     notice: bool = True  # play the privacy notice first; off only where the carrier plays it
+    history_days: float = 400.0  # how long reports' rows are kept (tokens and times; docs/reference/data.md)
 
 
 @dataclass(frozen=True, slots=True)

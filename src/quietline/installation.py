@@ -24,6 +24,7 @@ from quietline.telephony.prompt_scripts import needed
 from quietline.telephony.rtpengine import command_line
 
 KEY_BYTES = 32
+HISTORY_KEY = Path("history.key")  # below `paths.state`, root's: it makes agents' tokens in the history
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,18 @@ def parts(config: Config, keys: BootKeys, passphrase: str) -> tuple[Part, ...]:
             "controller",
             _python("quietline.wiring", path),
             users.controller,
-            secrets={"journal_key": keys.journal.hex()},
+            secrets={"journal_key": keys.journal.hex(), "history_key": history_key(config.paths.state).hex()},
         ),
         Part("web", _python("quietline.web.process", "--config", path), users.web),
     )
+
+
+def history_key(state: Path) -> bytes:
+    """The key of agents' tokens in the history, made at first. It outlives boots, so that a report can span them."""
+    path = state / HISTORY_KEY
+    if not path.exists():
+        write_private(path, secrets.token_bytes(KEY_BYTES), 0o400)
+    return path.read_bytes()
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

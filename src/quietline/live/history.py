@@ -210,7 +210,8 @@ class History:
     def __init__(
         self, file: HistoryFile, clock: Clock, key: bytes, keep_days: float, store_of: Callable[[str], str]
     ) -> None:
-        self.book = Book(clock.wall, key, store_of)
+        zero = clock.wall() - clock.monotonic()  # read once: a corrected clock must not make a stretch negative
+        self.book = Book(lambda: zero + clock.monotonic(), key, store_of)
         self._file, self._clock, self._keep = file, clock, keep_days * DAY
         self._forgotten = float("-inf")
         self._failing = False
@@ -244,7 +245,7 @@ class History:
         """Blocking. False when the disk does not take them; they are tried again with the next ones."""
         try:
             self._file.append(visits, spans)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if not self._failing:
                 log.error("the history cannot be written: reports may lack rows", error=type(error).__name__)
             self._failing = True
@@ -257,5 +258,5 @@ class History:
     def _forget(self) -> None:
         try:
             self._file.forget(self._clock.wall() - self._keep)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.error("old history could not be deleted; it is tried again in an hour", error=type(error).__name__)

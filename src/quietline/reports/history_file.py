@@ -23,36 +23,47 @@ _VISITS = "entered, queue, store, outcome, agent, call, waited, talk, hold, wrap
 
 
 class HistoryFile:
-    """One connection. Blocking; used by one thread at a time."""
+    """For writing. Opened when it is first needed, so that a broken file stops rows and not calls.
+
+    Blocking; used by one thread at a time. Every method raises sqlite3.Error or OSError where the file cannot be used.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open for writing, and make the file if it is not there. Raises sqlite3.Error where that cannot be."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = DELETE")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA secure_delete = ON")  # what retention takes is gone from the file too
-        self._db.executescript(files("quietline.reports").joinpath("history.sql").read_text("utf-8"))
+        self._path = path
+        self._opened: sqlite3.Connection | None = None
 
     def append(self, visits: Sequence[Visit], spans: Sequence[Span]) -> None:
-        """Keep them, in one transaction. Raises sqlite3.Error, and then nothing was kept."""
-        self._db.execute("BEGIN IMMEDIATE")
+        """Keep them, in one transaction; after an error nothing was kept."""
+        db = self._db()
+        db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(f"INSERT INTO visit ({_VISITS}) VALUES (?{', ?' * 12})", map(_visit_row, visits))  # noqa: S608 - our own names
-            self._db.executemany("INSERT INTO span VALUES (?, ?, ?, ?, ?)", map(_span_row, spans))
-            self._db.execute("COMMIT")
+            db.executemany(f"INSERT INTO visit ({_VISITS}) VALUES (?{', ?' * 12})", map(_visit_row, visits))  # noqa: S608 - our own names
+            db.executemany("INSERT INTO span VALUES (?, ?, ?, ?, ?)", map(_span_row, spans))
+            db.execute("COMMIT")
         except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
 
     def forget(self, before: float) -> int:
         """Delete what ended before this time, UTC seconds; how many rows."""
-        visits = self._db.execute("DELETE FROM visit WHERE entered < ?", (int(before),)).rowcount
-        return visits + self._db.execute("DELETE FROM span WHERE ended < ?", (before,)).rowcount
+        visits = self._db().execute("DELETE FROM visit WHERE entered < ?", (int(before),)).rowcount
+        return visits + self._db().execute("DELETE FROM span WHERE ended < ?", (before,)).rowcount
 
     def close(self) -> None:
-        self._db.close()
+        if self._opened:
+            self._opened.close()
+
+    def _db(self) -> sqlite3.Connection:
+        if self._opened is None:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+            db.execute("PRAGMA journal_mode = DELETE")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA secure_delete = ON")  # what retention takes is gone from the file too
+            db.executescript(files("quietline.reports").joinpath("history.sql").read_text("utf-8"))
+            self._opened = db
+        return self._opened
 
 
 class HistoryReader:
