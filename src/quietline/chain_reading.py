@@ -133,7 +133,7 @@ def _store(name: str, model: StoreModel, schedules: dict[str, Hours]) -> Store:
 def _queue(name: str, model: QueueModel, schedules: dict[str, Hours]) -> Queue:
     level, announce, callback = model.service_level, model.announce, model.callback
     return Queue(
-        rule=_rule(name, model),
+        rule=rule_of(name, model),
         name=model.name,
         reason=model.reason,
         hours=schedules[model.hours] if model.hours else ALWAYS,
@@ -143,7 +143,8 @@ def _queue(name: str, model: QueueModel, schedules: dict[str, Hours]) -> Queue:
     )
 
 
-def _rule(name: str, model: QueueModel) -> QueueRule:
+def rule_of(name: str, model: QueueModel) -> QueueRule:
+    """The queue as the matcher serves it."""
     same: dict[str, Any] = {
         each: getattr(model, each)
         for each in (
