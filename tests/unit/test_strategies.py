@@ -135,7 +135,7 @@ class TestOthers:
         """docs/howto/write-a-strategy.md, as it stands there."""
         text = HOWTO.read_text()
         (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-        (points,) = re.findall(r"```toml\n\[project.entry-points.*?\n(.*?)```", text, re.DOTALL)
+        (points,) = re.findall(r"```ini\n\[project.entry-points.*?\n(.*?)```", text, re.DOTALL)
         install(package, "shop_routing", code, points.replace('"', ""))
         assert set(installed()) == {*STANDARD, "specialist"}
         agents = [able("all", orders=3, returns=3), able("one", orders=3)]
