@@ -141,7 +141,8 @@ async def test_a_whole_call(stage: Stage) -> None:
     await stage.talking(call)
     assert stage.leg.did == ["answer"]
     assert stage.telephony.dialled[0][:2] == ("mia", call.progress.alias)
-    assert stage.media.did[-1] == "bridge AG1"
+    assert stage.media.did[-2:] == ["offer_agent AG1", "bridge AG1"]
+    assert "loop music" not in stage.media.did  # connected at once: spared a scrap of it
     view = stage.floor.view("mia")
     assert (view.state, view.grant, view.assurance, view.topic) == (AgentState.ON_CALL, "gr_1", 1, "order_status")
     stage.leg.happens(LegEventKind.ENDED)
@@ -460,6 +461,6 @@ async def test_the_journal_resumes_a_place_in_the_queue(stage: Stage) -> None:
     later.start(resumed)
     await later.until(lambda: later.floor.counts()["waiting"] == 1)
     assert resumed.progress.since == record["progress"]["since"]
-    assert later.media.did == ["loop music"]
+    await later.until(lambda: later.media.did == ["loop music"])
     for each in later.tasks:
         each.cancel()
