@@ -131,11 +131,16 @@ class Chain:
         """
         if not open_at(self.queue(queue).hours, wall):
             return Reach()
-        hours = {each.id: open_at(each.hours, wall) for each in self.stores}
-        if self.store(store).shared and hours[store]:
-            return Reach((store, *(each for each, is_open in hours.items() if is_open and each != store)))
-        spills = {each.id: each.overflow for each in self.stores}
-        return overflow.reach(store, spills, lambda each: replace(load(each), open=hours[each]), waited)
+        stores = {each.id: each for each in self.stores}
+        if stores[store].shared and open_at(stores[store].hours, wall):
+            return Reach(
+                (store, *(name for name, each in stores.items() if name != store and open_at(each.hours, wall)))
+            )
+
+        def state(name: str) -> Load:
+            return replace(load(name), open=open_at(stores[name].hours, wall))
+
+        return overflow.reach(store, {name: each.overflow for name, each in stores.items()}, state, waited)
 
     def closed(self, closures: Mapping[str, tuple[Closure, ...]]) -> Chain:
         """The same with closures of stores, by id, on top of those in the file."""

@@ -88,8 +88,8 @@ class Place:
 
     def _stores(self) -> frozenset[str] | None:
         """Empty for anybody's; None when all are closed. Each store that helps is written down once."""
-        clock = self.house.clock
-        reach = self.plan.reach(self.store, self.wanted.queue, clock.wall(), self._load, clock.monotonic() - self.since)
+        clock, plan = self.house.clock, self._hours()
+        reach = plan.reach(self.store, self.wanted.queue, clock.wall(), self._load, clock.monotonic() - self.since)
         if reach is None:
             return frozenset()
         for hop in reach.hops:
@@ -100,6 +100,11 @@ class Place:
             self.note(Kind.CALL_CLOSED, queue=self.wanted.queue, store=self.store)
             return None
         return frozenset(reach.stores)
+
+    def _hours(self) -> Plan:
+        """By whose hours and overflow the call waits: those of now, or of its beginning where they know it no more."""
+        now = self.house.plans.now
+        return now if now.knows(self.store, self.wanted.queue) else self.plan
 
     def _load(self, store: str) -> Load:
         return self.house.outlook.load(store, self.wanted.queue)
@@ -113,13 +118,11 @@ class Place:
         company = Company(self.call, self.media, house.voice, house.outlook, tell)
         left = self.since + self.wanted.longest_wait - house.clock.monotonic()
         works = company.works(self.wanted, self.language, queue.announce if queue else Announcements(), left)
-        self._company = [self.spawn(work) for work in works]
-        if self.plan.changes(self.store):
-            self._company.append(self.spawn(self._look_again()))
+        self._company = [self.spawn(work) for work in (*works, self._look_again())]
 
     async def _look_again(self) -> None:
-        """Hours end, stores fill up: from time to time, who may take the call."""
+        """Hours end, stores fill up, another chain is applied: who may take the call now?"""
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
+            await self.house.plans.next(LOOK_AGAIN if self._hours().changes(self.store) else None)
             if not self._enter():
                 self.house.floor.interrupt(self.call, Closed())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Container
+from contextlib import suppress
 
 from quietline.chain import Chain, Queue
 from quietline.routing.flow import Flow, HangUp
@@ -45,6 +47,10 @@ class Plan:
         found = self._stores.get(word) if kind == "store" else self._queues.get(word)
         return found is not None and not open_at(found.hours, wall)
 
+    def knows(self, store: str, queue: str) -> bool:
+        """Whether both are in this chain."""
+        return store in self._stores and queue in self._queues
+
     def changes(self, store: str) -> bool:
         """Whether time or load may change who can take a call to this store: hours that end, overflow."""
         found = self._stores.get(store)
@@ -58,14 +64,23 @@ class Plan:
 
 
 class PlanInForce:
-    """The plan for calls that begin now."""
+    """The plan of this moment: calls begin with it, and those that wait go by its hours and overflow."""
 
     def __init__(self, chain: Chain) -> None:
         self.now = Plan(chain)
+        self._changed = asyncio.Event()
 
     def use(self, chain: Chain) -> None:
-        """From the next call on."""
+        """From now on: a store that is shut by hand no longer rings for those who wait already."""
         self.now = Plan(chain)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def next(self, within: float | None) -> None:
+        """Wait for another plan, or for so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()
 
 
 class _Closed:

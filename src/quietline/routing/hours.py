@@ -12,13 +12,14 @@ A span belongs to the day on which it starts: 22:00–02:00 on Friday is not cut
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 DAY = 1_440  # minutes
+REMEMBERED = 8  # days of a schedule, as moments
 HORIZON = 400  # days that are looked ahead: a yearly holiday and a bit
 
 
@@ -56,6 +57,7 @@ class Hours:
     week: tuple[tuple[Span, ...], ...] = ((Span(0, DAY),),) * 7
     special: tuple[SpecialDay, ...] = ()
     closures: tuple[Closure, ...] = ()
+    _days: dict[date, list[tuple[float, float]]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 ALWAYS = Hours()
@@ -159,7 +161,16 @@ def _special(hours: Hours, day: date) -> SpecialDay | None:
 
 
 def _spans(hours: Hours, day: date) -> list[tuple[float, float]]:
-    """A day's spans as moments; those that a clock change leaves empty are gone."""
+    """A day's spans as moments; those that a clock change leaves empty are gone. The latest days are remembered."""
+    found = hours._days.get(day)
+    if found is None:
+        if len(hours._days) >= REMEMBERED:
+            hours._days.clear()
+        found = hours._days[day] = _span_moments(hours, day)
+    return found
+
+
+def _span_moments(hours: Hours, day: date) -> list[tuple[float, float]]:
     zone = zone_of(hours.zone)
     moments = [(_moment(zone, day, span.start)[0], _moment(zone, day, span.end)[0]) for span in _plan(hours, day)]
     return sorted((start, end) for start, end in moments if start < end)
