@@ -7,6 +7,7 @@ the vault and kept nowhere else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -14,7 +15,7 @@ from typing import TypeVar
 from quietline import config
 from quietline.routing import overflow
 from quietline.routing.flow import Flow, default_flow
-from quietline.routing.hours import ALWAYS, Closure, Hours, Shut, open_at, shut_at
+from quietline.routing.hours import ALWAYS, Closure, Hours, Shut, closes_at, next_opening, open_at, shut_at
 from quietline.routing.model import Need, QueueRule, Step
 from quietline.routing.overflow import Load, Reach, Spill
 from quietline.routing.stores import Directory, Listed, directory
@@ -141,6 +142,14 @@ class Chain:
             return replace(load(name), open=open_at(stores[name].hours, wall))
 
         return overflow.reach(store, {name: each.overflow for name, each in stores.items()}, state, waited)
+
+    def next_turn(self, wall: float) -> float:
+        """When a store or a queue next opens or closes, UTC seconds; infinity where none ever does."""
+        schedules = {id(each.hours): each.hours for each in (*self.stores, *self.queues)}
+        turns = (
+            closes_at(each, wall) if open_at(each, wall) else next_opening(each, wall) for each in schedules.values()
+        )
+        return min((turn for turn in turns if turn is not None), default=math.inf)
 
     def closed(self, closures: Mapping[str, tuple[Closure, ...]]) -> Chain:
         """The same with closures of stores, by id, on top of those in the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from quietline import config_file
+from quietline import config, config_file
 from quietline.chain import Chain, Store, from_config
 from quietline.chain_reading import load
 from quietline.config import Config
@@ -144,6 +145,12 @@ def test_a_shut_queue_reaches_nobody(example: Chain) -> None:
 
 def test_a_load_that_calls_itself_open_does_not_open_a_shut_store(example: Chain) -> None:
     assert "north" not in example.reach("north", "orders", NIGHT, lambda _: Load(open=True)).stores
+
+
+def test_the_next_turn_is_the_first_of_all_stores_and_queues(example: Chain) -> None:
+    assert example.next_turn(TUESDAY_NOON) == at("2026-11-24 12:30")  # the mill's lunch
+    assert example.next_turn(NIGHT) == at("2026-11-25 08:00")  # the hub opens
+    assert from_config(Config(stores=(config.Store("a", "A"),))).next_turn(NIGHT) == math.inf
 
 
 def test_numbers_lead_to_stores_and_flows(example: Chain) -> None:

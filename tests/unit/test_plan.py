@@ -11,7 +11,7 @@ import pytest
 from quietline.chain import Chain, Queue, Store
 from quietline.chain_reading import load
 from quietline.live.plan import Plan, PlanInForce
-from quietline.routing.hours import Hours
+from quietline.routing.hours import Hours, Span
 from quietline.routing.model import QueueRule
 from quietline.routing.overflow import Load
 
@@ -86,3 +86,48 @@ async def test_a_plan_of_before_is_no_news() -> None:
 
 async def test_without_news_the_time_is_up() -> None:
     await asyncio.wait_for(PlanInForce(OPEN).next(0.01), 5.0)
+
+
+# Hours turn
+
+
+class Wall:
+    """A wall clock that a test sets; the rest is the machine's."""
+
+    def __init__(self, wall: float) -> None:
+        self.at = wall
+
+    def wall(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+async def test_those_who_wait_learn_that_a_store_closes() -> None:
+    chain = replace(OPEN, stores=(replace(OPEN.stores[0], hours=Hours(week=((Span(0, 60),),) * 7)), OPEN.stores[1]))
+    clock, plans = Wall(3_599.95), PlanInForce(chain)
+    keeping = asyncio.ensure_future(plans.keep_time(clock))
+    waiting = asyncio.ensure_future(plans.next(None))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    clock.at = 3_600.0
+    await asyncio.wait_for(waiting, 5.0)
+    again = asyncio.ensure_future(plans.next(None))
+    await asyncio.sleep(0.02)
+    assert not again.done(), "once"
+    for task in (keeping, again):
+        task.cancel()
+
+
+async def test_another_chain_has_other_hours_to_keep() -> None:
+    closing = replace(OPEN, stores=(replace(OPEN.stores[0], hours=Hours(week=((Span(0, 60),),) * 7)),))
+    clock, plans = Wall(3_599.95), PlanInForce(OPEN)
+    keeping = asyncio.ensure_future(plans.keep_time(clock))
+    await asyncio.sleep(0)
+    plans.use(closing)
+    waiting = asyncio.ensure_future(plans.next(None))
+    await asyncio.sleep(0)
+    clock.at = 3_600.0
+    await asyncio.wait_for(waiting, 5.0)
+    keeping.cancel()

@@ -7,11 +7,13 @@ from collections.abc import Callable, Container
 from contextlib import suppress
 
 from quietline.chain import Chain, Queue
+from quietline.clock import Clock
 from quietline.routing.flow import Flow, HangUp
 from quietline.routing.flow_run import Flows
 from quietline.routing.hours import ALWAYS, open_at
 from quietline.routing.overflow import Load, Reach
 
+CLOCK_AGAIN = 60.0  # seconds between looks at the wall clock, which may be set
 NOTHING = Flow("nothing", "sorry", {"sorry": HangUp("sorry")})  # of a chain without a single flow
 
 
@@ -73,11 +75,22 @@ class PlanInForce:
     def use(self, chain: Chain) -> None:
         """From now on: a store that is shut by hand no longer rings for those who wait already."""
         self.now = Plan(chain)
+        self._tell()
+
+    async def keep_time(self, clock: Clock) -> None:
+        """Tell those who wait when a store or a queue opens or closes. Runs until cancelled."""
+        while True:
+            chain, turn = self.now.chain, self.now.chain.next_turn(clock.wall())
+            while chain is self.now.chain and (left := turn - clock.wall()) > 0:
+                await self.next(min(left, CLOCK_AGAIN))
+            self._tell()
+
+    def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def next(self, within: float | None) -> None:
-        """Wait for another plan, or for so many seconds."""
+        """Wait for another plan, for the hours of a store or a queue to turn, or for so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._changed.wait()
