@@ -145,10 +145,9 @@ class Chain:
 
     def next_turn(self, wall: float) -> float:
         """When a store or a queue next opens or closes, UTC seconds; infinity where none ever does."""
-        schedules = {id(each.hours): each.hours for each in (*self.stores, *self.queues)}
-        turns = (
-            closes_at(each, wall) if open_at(each, wall) else next_opening(each, wall) for each in schedules.values()
-        )
+        every = [each.hours for each in self.stores] + [each.hours for each in self.queues]
+        schedules = {id(each): each for each in every}.values()  # many stores keep the same one
+        turns = (closes_at(each, wall) if open_at(each, wall) else next_opening(each, wall) for each in schedules)
         return min((turn for turn in turns if turn is not None), default=math.inf)
 
     def closed(self, closures: Mapping[str, tuple[Closure, ...]]) -> Chain:
