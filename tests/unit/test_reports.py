@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from quietline.reports.definitions import FORMULAS, Definition, Standard, Sums
 from quietline.reports.intervals import DAY, Intervals
-from quietline.reports.table import COLUMNS, as_csv, figures, rows, short
+from quietline.reports.table import COLUMNS, as_csv, figures, on_screen, rows
 from quietline.reports.tally import By, Tally, within
 from quietline.routing.visits import Outcome, Span, Visit
 
@@ -337,10 +337,18 @@ def test_agents_rows_say_less_and_carry_names_where_known() -> None:
 
 
 def test_what_fits_on_a_screen() -> None:
-    made = rows(Tally(Standard(), By.QUEUE).add(morning()))
-    assert list(short(made[0])) == [
-        *("queue", "calls", "answered", "abandoned", "service_level_pct", "abandonment_pct", "asa_s", "aht_s")
-    ]
+    (first, *_) = on_screen(rows(Tally(Standard(), By.QUEUE).add(morning())))
+    assert list(first) == ["queue", "calls", "answered", "abandoned", "SL %", "lost %", "ASA s", "AHT s"]
+    assert on_screen([]) == []
+
+
+def test_intervals_of_one_day_are_shown_without_the_date() -> None:
+    intervals = Intervals(LONDON, 1_800)
+    made = rows(Tally(Standard(), By.INTERVAL, intervals).add(morning()), intervals)
+    assert [row["interval"] for row in on_screen(made)] == ["09:00+00:00", "09:30+00:00"]
+    later = made[0] | {"interval": "2026-11-04 09:00+00:00"}
+    assert [row["interval"][:10] for row in on_screen([made[0], later])] == ["2026-11-03", "2026-11-04"]
+    assert on_screen([{"interval": "2026-11-04"}]) == [{"interval": "2026-11-04"}]
 
 
 def test_csv_reads_back_and_runs_nothing() -> None:

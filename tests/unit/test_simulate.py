@@ -320,8 +320,8 @@ def test_the_watch_hears_everything() -> None:
         def __init__(self) -> None:
             self.heard: list[tuple[str, float]] = []
 
-        def arrived(self, call: str, stream: Stream, now: float) -> None:
-            self.heard.append((f"arrived {call}", now - START))
+        def waits(self, call: str, stream: Stream, now: float) -> None:
+            self.heard.append((f"waits {call}", now - START))
 
         def answered(self, call: str, stream: Stream, waited: float, now: float) -> None:
             self.heard.append((f"answered {call}", waited))
@@ -339,9 +339,8 @@ def test_the_watch_hears_everything() -> None:
     run(one_queue(1, recorded(5, 10, patience=(inf, 7))), watch=ear)
     assert ear.heard == [
         ("ag_0 ready", 0),
-        ("arrived 0", 5),
         ("answered 0", 0),
-        ("arrived 1", 10),
+        ("waits 1", 10),
         ("abandoned 1", 7),
         ("handled", 60),
     ]

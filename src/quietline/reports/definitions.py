@@ -166,13 +166,17 @@ class Sums:
     @property
     def occupancy(self) -> float | None:
         """The share of their available time that agents worked: calls and wrap-up, by that and ready and ringing."""
-        busy = self.on_call + self.wrapping
-        return _ratio(busy, busy + self.ready + self.ringing)
+        return _ratio(self.on_call + self.wrapping, self.available)
 
     @property
     def signed_in(self) -> float:
         """Seconds that agents were there, breaks included."""
-        return self.on_call + self.wrapping + self.ready + self.ringing + self.away
+        return self.available + self.away
+
+    @property
+    def available(self) -> float:
+        """Seconds that agents were there, breaks left out."""
+        return self.on_call + self.wrapping + self.ready + self.ringing
 
 
 def _ratio(part: float, whole: float) -> float | None:

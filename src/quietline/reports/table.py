@@ -41,7 +41,16 @@ AGENT_COLUMNS = (
     *("occupancy_pct", "signed_in_h"),
 )
 NO_TIMES = ("occupancy_pct", "signed_in_h")  # a queue has none: its agents serve others at once
-SHOWN = ("calls", "answered", "abandoned", "service_level_pct", "abandonment_pct", "asa_s", "aht_s", "occupancy_pct")
+SHOWN = {  # on a screen: column, and its short heading
+    "calls": "calls",
+    "answered": "answered",
+    "abandoned": "abandoned",
+    "service_level_pct": "SL %",
+    "abandonment_pct": "lost %",
+    "asa_s": "ASA s",
+    "aht_s": "AHT s",
+    "occupancy_pct": "occ. %",
+}
 
 
 def rows(tally: Tally, intervals: Intervals | None = None, names: Mapping[str, str] | None = None) -> list[Row]:
@@ -82,10 +91,19 @@ def figures(sums: Sums, standard: Standard, by: By = By.ALL) -> Row:
     return {name: value for name, value in every.items() if by is not By.QUEUE or name not in NO_TIMES}
 
 
-def short(row: Row) -> Row:
-    """The columns that fit on a screen."""
-    first = next(iter(row))
-    return {name: value for name, value in row.items() if name == first or name in SHOWN or first == By.AGENT}
+def on_screen(made: Iterable[Row]) -> list[Row]:
+    """The columns that fit on a screen, under short headings; intervals of one day without the date."""
+    listed = list(made)
+    first = next(iter(listed[0]), "") if listed else ""
+    days = {str(row[first])[:10] for row in listed if first == By.INTERVAL and " " in str(row[first])}
+    return [
+        {
+            SHOWN.get(name, name): value[11:] if name == By.INTERVAL and len(days) == 1 and " " in value else value
+            for name, value in row.items()
+            if name == first or name in SHOWN or first == By.AGENT
+        }
+        for row in listed
+    ]
 
 
 def as_csv(made: Iterable[Row]) -> str:

@@ -47,8 +47,8 @@ class Duty(NamedTuple):
 class Watch:
     """Is told what happens as it happens; this one does nothing with it. An estimator listens here."""
 
-    def arrived(self, call: str, stream: Stream, now: float) -> None:
-        """Before the matcher knows of it."""
+    def waits(self, call: str, stream: Stream, now: float) -> None:
+        """It arrived, and nobody is free for it."""
 
     def answered(self, call: str, stream: Stream, waited: float, now: float) -> None:
         """An agent has picked up."""
@@ -153,10 +153,13 @@ class Simulation:
         now, stream = self._now, self._world.streams[self._calls.stream[number]]
         waiting = Waiting(str(number), stream.queue, now, stream.needs, stream.stores, stream.head_start)
         self._waiting.add(number)
-        self._watch.arrived(waiting.call, stream, now)
         self._apply(self._matcher.enter(waiting, now, now))
+        if number not in self._waiting:
+            return
+        if number not in self._ringing:
+            self._watch.waits(waiting.call, stream, now)
         patience = self._calls.patience[number]
-        if patience < inf and number in self._waiting:
+        if patience < inf:
             self._plan(now + patience, HANG_UP, number)
 
     def _hang_up(self, number: int, _: str) -> None:
