@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import re
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,23 +21,27 @@ from quietline.testing.agent_phone import rings_only
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 QUIETLINE = Path(sys.executable).parent / "quietline"
+HOWTO = Path(__file__).resolve().parents[2] / "docs" / "howto" / "add-a-store.md"
 CHAIN = """\
 default_store: hub
 stores:
   north:
     name: Northgate
     numbers: [+442079460101]
-    flow: straight
+    flow: shop
+    hours: always
     agents: own
     overflow: [{to: hub, after: 4}]
   hub:
     name: Service hub
     numbers: [+442079460100]
-    flow: straight
+    flow: shop
+hours:
+  always: {zone: Europe/London, week: {mon-sun: 00:00-24:00}}
 queues:
   orders: {name: Orders, needs: [orders], ring: 3, wrap_up: 1}
 flows:
-  straight:
+  shop:
     steps:
       orders: {do: queue, queue: orders, hold: null}
 """
@@ -48,10 +55,12 @@ async def shop() -> AsyncIterator[Shop]:
         yield running
 
 
-async def quietline(shop: Shop, *words: str) -> str:
+async def quietline(shop: Shop, *words: str, folder: Path | None = None) -> str:
     """The command line as root types it; what it printed."""
     process = await asyncio.create_subprocess_exec(
-        *(str(QUIETLINE), *words, "--config", str(shop.site.config_path)),
+        *(str(QUIETLINE), *words),
+        cwd=folder,
+        env={**os.environ, "QUIETLINE_CONFIG": str(shop.site.config_path), "COLUMNS": "120"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -144,3 +153,21 @@ async def test_a_controller_that_was_killed_comes_back_with_the_chain(shop: Shop
         assert (await mia.reaches("on_call"))["queue"] == "Orders and more"
         await caller.hangs_up()
         await shop.nothing_left()
+
+
+async def test_the_how_to_add_a_store_does_what_it_says(shop: Shop) -> None:
+    text = HOWTO.read_text()
+    store, hours = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    said: dict[str, str] = {}
+    for line in re.findall(r"^(?:sudo )?quietline (.*)$", text, re.MULTILINE):
+        words, _, target = line.partition(" > ")
+        said[words] = await quietline(shop, *shlex.split(words), folder=shop.site.folder)
+        if target:
+            shown = said[words].replace("stores:\n", f"stores:\n{store}", 1).replace("hours:\n", f"hours:\n{hours}", 1)
+            (shop.site.folder / target).write_text(shown)
+    assert "right (3 stores" in said["chain check chain.yaml --strict"]
+    assert [word for word in ("quay", "added") if word not in said["apply chain.yaml --dry-run"]] == []
+    assert "In force" in said["apply chain.yaml --yes"]
+    assert "Quayside" in said["store list"]
+    assert "quay: shut until" in said['store close quay --until 23:59 --reason "power cut"']
+    assert said["store open quay"] == "quay: its hours hold again\n"

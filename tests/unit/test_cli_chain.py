@@ -19,6 +19,7 @@ from quietline.cli import apply as apply_command
 from quietline.cli.store import moment_of
 from quietline.errors import ConfigError, Unavailable
 from quietline.stores_in_force import active_path
+from quietline.testing.large_chain import large_chain, write_yaml
 
 Cli = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,8 +113,15 @@ def test_the_schema_is_printed(cli: Cli) -> None:
     assert json.loads(cli("chain", "schema").out) == schema()
 
 
-def test_show_before_the_first_apply(cli: Cli, house: Path) -> None:
-    assert "no chain was applied yet" in cli("chain", "show", "-c", house).error
+def test_show_before_the_first_apply_is_a_file_to_start_from(cli: Cli, tmp_path: Path) -> None:
+    shown = tmp_path / "chain.yaml"
+    shown.write_text(cli("chain", "show", "-c", ROOT / "examples" / "chain.toml").out)
+    assert shown.read_text().startswith("# Nothing was applied yet")
+    assert cli("chain", "check", shown, "--strict").out == f"{shown}: right (4 stores, 3 queues, 1 flows)\n"
+
+
+def test_show_without_queues(cli: Cli, house: Path) -> None:
+    assert "a chain needs a store and a queue" in cli("chain", "show", "-c", house).error
 
 
 def test_show_prints_what_apply_takes_again(cli: Cli, house: Path, file: Path, running: Any, tmp_path: Path) -> None:
@@ -124,7 +132,8 @@ def test_show_prints_what_apply_takes_again(cli: Cli, house: Path, file: Path, r
     assert shown.read_text().startswith(f"# In force. SHA-256: {digest}\n")
     assert chain_reading.load(shown).digest == digest
     assert cli("apply", shown, "-c", house).out == "Nothing to do.\n"
-    assert cli("chain", "show", "--json", "-c", house).out == active_path(state(house)).read_text()
+    in_force = json.loads(active_path(state(house)).read_text())
+    assert json.loads(cli("chain", "show", "--json", "-c", house).out) == in_force
 
 
 # apply
@@ -197,6 +206,13 @@ def test_people_are_counted_and_their_words_go_to_a_file_of_roots(
     assert sent["people"] == [
         {"login": "mia", "name": "Mia Thornfold", "role": "agent", "store": "mill", "skills": ["orders:4"]}
     ]
+
+
+def test_very_many_changes_are_counted(cli: Cli, house: Path, file: Path, running: Any) -> None:
+    file.write_text(write_yaml(large_chain(12, 30, 0)))
+    out = cli("apply", file, "--dry-run", "-c", house).out
+    assert printed(out)[:3] == [["stores", "12", "added"], ["queues", "30", "added"], ["hours", "2", "added"]]
+    assert len(json.loads(cli("apply", file, "--dry-run", "--json", "-c", house).out)["changes"]) > 80
 
 
 def test_words_are_never_written_over(cli: Cli, house: Path, file: Path, running: Any, tmp_path: Path) -> None:

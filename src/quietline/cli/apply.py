@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,8 @@ from quietline.config_file import load
 from quietline.errors import ConfigError
 from quietline.vault.client import AdminVaultClient
 from quietline.vault.ports import StaffPlan
+
+MOST_ROWS = 50  # of the table; beyond them changes are counted
 
 File = Annotated[Path, typer.Argument(help="The chain file.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
@@ -98,7 +101,8 @@ class _Applying:
         for each in made.reading.warnings:
             typer.echo(f"warning: {each}", err=True)
         if not made.nothing:
-            show(rows(made), as_json=False)
+            found = rows(made)
+            show(found if len(found) <= MOST_ROWS else summary(made), as_json=False)
 
     def _hand_out(self, words: dict[str, str]) -> None:
         path = self._words or self._config.paths.state / f"sign-in-words-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv"
@@ -128,6 +132,16 @@ def rows(made: Plan) -> list[dict[str, str]]:
         for change, count in counts.items()
         if count
     ]
+
+
+def summary(made: Plan) -> list[dict[str, str]]:
+    """The same, counted by kind and change, when it is too long to read; --json has all of it."""
+    kinds = Counter((each["kind"], each["change"]) for each in rows(made) if each["kind"] != "agents")
+    people = [each for each in rows(made) if each["kind"] == "agents"]
+    counted = [
+        {"kind": kind, "what": str(count), "change": change, "keys": ""} for (kind, change), count in kinds.items()
+    ]
+    return counted + people
 
 
 def as_data(made: Plan) -> dict[str, Any]:

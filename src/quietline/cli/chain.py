@@ -11,6 +11,7 @@ import typer
 
 from quietline import chain_reading, marked_yaml
 from quietline.chain_file import schema as chain_schema
+from quietline.chain_start import start_from
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath
 from quietline.config_file import load
 from quietline.errors import ConfigError
@@ -42,19 +43,29 @@ def check(file: File, strict: Strict = False, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Print the chain in force, as a file that `apply` takes again. People live in the vault and are not in it."""
-    path = active_path(load(config).paths.state)
+    """Print the chain in force, as a file that `apply` takes again. People live in the vault and are not in it.
+
+    Before the first apply: what the TOML file's stores and queues stand for, a file to start from.
+    """
+    settings = load(config)
+    path = active_path(settings.paths.state)
+    if not path.exists():
+        head, values = (
+            "# Nothing was applied yet; this is what the TOML file's stores and queues stand for.",
+            start_from(settings),
+        )
+    else:
+        text = _read(path)
+        head = f"# In force. SHA-256: {hashlib.sha256(text.encode()).hexdigest()}"
+        values = marked_yaml.parse(text, str(path)).value
+    typer.echo(json.dumps(values, indent=1) if as_json else f"{head}\n{marked_yaml.dump(values)}", nl=as_json)
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError("no chain was applied yet; the stores and queues of the TOML file are in force") from None
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    if as_json:
-        typer.echo(text, nl=False)
-        return
-    typer.echo(f"# In force. SHA-256: {hashlib.sha256(text.encode()).hexdigest()}")
-    typer.echo(marked_yaml.dump(marked_yaml.parse(text, str(path)).value), nl=False)
 
 
 @app.command("schema")
