@@ -390,6 +390,11 @@ class Call:
     # Small things
 
     @property
+    def wanted(self) -> Enter | None:
+        """What the caller waits for, or waited for last."""
+        return self._wanted
+
+    @property
     def leg_id(self) -> str:
         """The leg's id as the edge signed it, else our own."""
         return self.leg.ticket.id if self.leg.ticket else self.leg.id

@@ -52,6 +52,7 @@ class AgentView:
     assurance: int = 0
     vault: str = "ok"  # "connecting" | "ok" | "refused" | "unavailable": the call goes on, nothing can be shown
     lapsed: tuple[str, ...] = ()  # data classes whose certificate has lapsed: no offers from them
+    callback: str = ""  # "" | "offered": the customer is rung once you answer | "dialling": their phone rings
     revision: int = 0  # grows with every change, over restarts of the controller too: of two views the larger is newer
 
 

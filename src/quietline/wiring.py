@@ -20,15 +20,19 @@ from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
 from quietline.errors import ConfigError
+from quietline.live.callbacks import CallbackBook
 from quietline.live.chain_source import ChainSource
 from quietline.live.controller import Controller
 from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
+from quietline.live.history import History
 from quietline.live.house import House
 from quietline.live.journal import SealedJournal
 from quietline.live.outlook import Outlook
 from quietline.live.plan import PlanInForce
 from quietline.live.recorder import VaultRecorder
+from quietline.reports import history_file
+from quietline.reports.history_file import HistoryFile
 from quietline.strategies import installed
 from quietline.telephony import prompts
 from quietline.telephony.endpoint import SipEndpoint
@@ -41,7 +45,7 @@ Secrets = Mapping[str, str]
 
 
 async def run_controller(config: Config, secrets: Secrets) -> None:
-    """The call controller. Secrets: `journal_key`, 32 bytes in hex."""
+    """The call controller. Secrets: `journal_key` and `history_key`, 32 bytes in hex each."""
     clock, paths = SystemClock(), config.paths
     source = ChainSource(config)
     floor = Floor(source.now.rules(), clock, installed())
@@ -56,21 +60,30 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
     relay = await RtpengineRelay.open(config.relay, voice)
     endpoint = await SipEndpoint.open(config)
     outlook = Outlook(floor, clock)
-    house = House(endpoint, vault, floor, journal, recorder, clock, plans, outlook, voice)
-    controller = Controller(house, relay, journal)
-    desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload)
+    file = HistoryFile(paths.state / history_file.FILE)
+    history = History(
+        file, clock, bytes.fromhex(secrets["history_key"]), config.controller.history_days, outlook.store_of
+    )
+    floor.watch(history.book)
+    callbacks = CallbackBook(config, relay)
+    house = House(endpoint, vault, floor, journal, recorder, clock, plans, outlook, voice, callbacks)
+    controller = Controller(house, relay, journal, callbacks)
+    desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload, callbacks.trying)
     server = WireServer(paths.controller_socket, desk.handle, desk.subscribe)
     await server.start()
     try:
         async with asyncio.TaskGroup() as tasks:
-            carrying = tasks.create_task(recorder.run())
+            works = (recorder.run(), history.run(), plans.keep_time(clock))
+            carrying = [tasks.create_task(work) for work in works]
             await controller.run()
-            carrying.cancel()
+            for each in carrying:
+                each.cancel()
     finally:
         await server.stop()
         endpoint.close()
         relay.close()
         journal.close()
+        file.close()
 
 
 def _ids(user: str) -> frozenset[int]:

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quietline.clock import SystemClock
+from quietline.config import Config
 from quietline.errors import ProtocolError, QuietlineError
 from quietline.ledger.log import open_log
 from quietline.ledger.ports import Entry
@@ -337,13 +338,18 @@ async def hung_up_on(leg: FarLeg, within: float = LONG) -> None:
 
 
 @asynccontextmanager
-async def product(settings: dict[str, dict[str, Any]] | None = None, **site: Any) -> AsyncIterator[Shop]:
-    """The product with quick settings, these on top, set up with the fictional chain."""
+async def product(
+    settings: dict[str, dict[str, Any]] | None = None,
+    change: Callable[[Config, Path], Config] = lambda config, folder: config,
+    **site: Any,
+) -> AsyncIterator[Shop]:
+    """The product with quick settings, these on top, set up with the fictional chain. `change`: what else is to be
+    configured, before it is started; files go into the folder."""
     with tempfile.TemporaryDirectory(prefix="quietline-product-") as name:
         folder = Path(name)
         os.chmod(folder, 0o755)  # each part's own user passes through
         sections = {key: QUICK.get(key, {}) | (settings or {}).get(key, {}) for key in {*QUICK, *(settings or {})}}
-        config = site.pop("config", None) or sample_config(folder)
+        config = change(site.pop("config", None) or sample_config(folder), folder)
         running = Site(config).with_settings(**sections)
         async with running, running.gateway() as gateway, _kept(folder):
             await running.set_up()

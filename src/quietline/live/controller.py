@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -12,6 +13,7 @@ from quietline.call import Call, Progress, resume
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
+from quietline.live.callbacks import CallbackBook
 from quietline.live.house import House
 from quietline.live.journal import SealedJournal
 from quietline.logs import place
@@ -27,8 +29,11 @@ GOODBYE = 2.0  # seconds for BYEs to be answered at a clean stop
 class Controller:
     """Accepts callers, resumes those of an earlier life, keeps the staff list fresh."""
 
-    def __init__(self, house: House, relay: Relay, journal: SealedJournal) -> None:
+    def __init__(
+        self, house: House, relay: Relay, journal: SealedJournal, callbacks: CallbackBook | None = None
+    ) -> None:
         self.calls: dict[str, Call] = {}
+        self._callbacks = callbacks
         self._house = house
         self._relay = relay
         self._journal = journal
@@ -42,6 +47,8 @@ class Controller:
                 await self._resume()
                 self._tasks.create_task(self._keep_staff())
                 self._tasks.create_task(self._house.floor.run())
+                if self._callbacks:
+                    self._tasks.create_task(self._callbacks.run(self._house, self._start))
                 try:
                     await self._accept()
                 except asyncio.CancelledError:
@@ -79,12 +86,23 @@ class Controller:
             self._house.floor.wish(agent, AgentState(state["state"]), AgentPhone(state["phone"]))
         for call, record in records.items():
             try:
-                self._start(self._revive(record))
+                if "callback" in record:
+                    self._revive_callback(call, record)
+                else:
+                    self._start(self._revive(record))
             except (ProtocolError, TypeError, KeyError):
                 log.error("a call in the journal could not be resumed", call=call)
                 self._journal.forget(call)
         with suppress(RelayUnavailable):
             await self._relay.reap(set(self.calls))
+
+    def _revive_callback(self, name: str, record: dict[str, Any]) -> None:
+        """The place is kept; a try that was under way is let go."""
+        if self._callbacks is None:
+            raise ProtocolError("callbacks: nobody rings back here")
+        for saved in record["legs"]:
+            self._house.telephony.restore(saved).hang_up()
+        self._callbacks.restore(name, record)
 
     def _revive(self, record: dict[str, object]) -> Call:
         telephony = self._house.telephony

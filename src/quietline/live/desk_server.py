@@ -10,6 +10,7 @@ from quietline.chain import Chain
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError
 from quietline.live.floor import Floor
+from quietline.live.tries import Try
 from quietline.plain import plain
 from quietline.telephony.ports import AgentPhone
 from quietline.wire import Frame, Peer
@@ -22,10 +23,16 @@ class DeskServer:
     """Answers the web process. `users` are the user ids that may ask; root may always."""
 
     def __init__(
-        self, floor: Floor, calls: Mapping[str, Call], users: frozenset[int], reload: Callable[[], Chain]
+        self,
+        floor: Floor,
+        calls: Mapping[str, Call],
+        users: frozenset[int],
+        reload: Callable[[], Chain],
+        tries: Mapping[str, Try] | None = None,
     ) -> None:
         self._floor = floor
         self._calls = calls
+        self._tries = tries if tries is not None else {}
         self._reload = reload
         self._users = users | {0}
 
@@ -83,8 +90,9 @@ class DeskServer:
         chain = self._reload()
         return {"stores": len(chain.stores), "queues": len(chain.queues), "flows": len(chain.flows)}
 
-    def _own(self, frame: Frame) -> Call:
-        call = self._calls.get(str(frame.get("call")))
+    def _own(self, frame: Frame) -> Call | Try:
+        name = str(frame.get("call"))
+        call = self._calls.get(name) or self._tries.get(name)
         if call is None or call.progress.agent != _agent(frame):
             raise Denied("not-your-call", "the call has ended, or is another agent's")
         return call

@@ -120,6 +120,13 @@ def dialled(promise: Promise) -> Promise:
     return replace(promise, tried=promise.tried + 1)
 
 
+def postponed(promise: Promise, wall: float, seconds: float) -> Promise:
+    """Something of ours was not there: later, and no try is used."""
+    return (
+        replace(promise, stage=Stage.RESTING, rest_until=wall + seconds) if promise.stage is Stage.TRYING else promise
+    )
+
+
 def failed(promise: Promise, rules: Rules, wall: float) -> Promise:
     """Busy, no answer, or no human: tried again after a pause, unless it was tried often enough."""
     if promise.stage is not Stage.TRYING:

@@ -35,6 +35,7 @@ class Route:
 
     carrier: Carrier
     shown: str  # E.164
+    cleartext: bool = False  # by a trunk that is named so
 
     @property
     def caller(self) -> str:
@@ -54,8 +55,9 @@ def route(config: Config, wanted: str = "", trunk: str = "") -> Route | None:
     before others. Where that number may not be shown, the carrier's first is. None when no carrier can take it."""
     ordered = sorted(config.carriers, key=lambda carrier: carrier.trunk != trunk)
     routes = [(carrier, shows(config, carrier)) for carrier in ordered]
-    fitting = [Route(carrier, wanted) for carrier, numbers in routes if wanted in numbers]
-    return next(iter([*fitting, *(Route(carrier, numbers[0]) for carrier, numbers in routes if numbers)]), None)
+    chosen = [(carrier, wanted) for carrier, numbers in routes if wanted in numbers]
+    chosen += [(carrier, numbers[0]) for carrier, numbers in routes if numbers]
+    return next((Route(carrier, shown, _trunk(config, carrier).cleartext) for carrier, shown in chosen), None)
 
 
 def shows(config: Config, carrier: Carrier) -> tuple[str, ...]:
