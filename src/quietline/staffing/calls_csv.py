@@ -8,7 +8,7 @@ cell, for an export of calls may hold callers' numbers.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -127,21 +127,22 @@ class _Table:
             if self._path.stat().st_size > MAX_BYTES:
                 raise ConfigError(f"{self._path}: larger than {MAX_BYTES // 1024**2} MiB; split it by day")
             with self._path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._read(csv.reader(file, strict=True))
+                yield from self._read(file)
         except OSError as error:
             raise ConfigError(f"{self._path}: cannot be read ({error.strerror}); name a file that is there") from None
         except UnicodeDecodeError:
             raise ConfigError(f"{self._path}: is not UTF-8 text; save the file as UTF-8") from None
 
-    def _read(self, reader: Iterator[list[str]]) -> Iterator[_Cells]:
-        number = 1
+    def _read(self, file: Iterable[str]) -> Iterator[_Cells]:
+        reader = csv.reader(file, strict=True)
         try:
             names = self._names(next(reader, []))
-            for number, row in enumerate(reader, 2):
+            for row in reader:
                 if row:
-                    yield self._cells(names, row, number)
+                    yield self._cells(names, row, reader.line_num)
         except csv.Error as error:
-            raise ConfigError(f"{self._path}:{number}: this is not CSV ({error}); look at quotes near it") from None
+            where = f"{self._path}:{reader.line_num}"
+            raise ConfigError(f"{where}: this is not CSV ({error}); look at the quotes near it") from None
 
     def _names(self, first: list[str]) -> list[str]:
         names = [name.strip().lower() for name in first]

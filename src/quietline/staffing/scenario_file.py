@@ -110,8 +110,13 @@ class CallersModel(FileModel):
         Field(min_length=1, max_length=3_000, description="Expected in each interval; arrivals are Poisson."),
     ] = None
     recorded: Annotated[str | None, Field(description="A CSV file instead: arrived, and queue, talk, ...")] = None
-    talk: Annotated[TimesModel, Field(description="Talk and hold.")] = TimesModel(exponential=240.0)
-    wrap_up: Annotated[TimesModel, Field(description="After the call.")] = TimesModel(fixed=0.0)
+    talk: Annotated[
+        TimesModel,
+        Field(default_factory=lambda: TimesModel(exponential=240.0), description="And hold; else exponential: 240."),
+    ]
+    wrap_up: Annotated[
+        TimesModel, Field(default_factory=lambda: TimesModel(fixed=0.0), description="After the call; else none.")
+    ]
     patience: Annotated[TimesModel | None, Field(description="Then they hang up; nothing: never.")] = None
     needs: Annotated[Skills, Field(default_factory=list, description="Their own, such as lang:fr, on top.")]
     stores: Annotated[list[str], Field(default_factory=list, description="Whose agents may take them.")]
@@ -154,7 +159,9 @@ class AgentsModel(FileModel):
 class BehaviourModel(FileModel):
     """What agents do when the phone rings."""
 
-    pick_up: Annotated[TimesModel, Field(description="Ringing until they answer.")] = TimesModel(fixed=0.0)
+    pick_up: Annotated[
+        TimesModel, Field(default_factory=lambda: TimesModel(fixed=0.0), description="Ringing until they answer.")
+    ]
     missed: Annotated[float, Field(ge=0, lt=1, description="Share of offers that ring out.")] = 0.0
     back: Annotated[float, Field(gt=0, le=86_400, description="Seconds until they are ready again after one.")] = 60.0
 
