@@ -22,6 +22,7 @@ COMMANDS = (
     "chain",
     "apply",
     "flow",
+    "taskrouter",
     "store",
     "explain",
     "vault",
@@ -29,6 +30,9 @@ COMMANDS = (
     "phone",
     "trunk",
     "ledger",
+    "report",
+    "plan",
+    "simulate",
     "call",
 )
 
