@@ -256,3 +256,30 @@ def test_of_many_accounts_all_are_put_or_none(store: Store) -> None:
     with pytest.raises(ConfigError, match="ag_3"):
         store.put_all([replace(ANN, role="supervisor", version=2), BEN, replace(BEN, agent="ag_3", login="ix_ann")])
     assert store.all_staff() == [ANN]
+
+
+def test_every_write_makes_another_version(store: Store) -> None:
+    versions = [store.version()]
+    writes: list[Callable[[], None]] = [
+        lambda: store.put_staff(ANN),
+        lambda: store.put_certificate(CertificateRow("ag_1", "invoice", 5.0, "leaf")),
+        lambda: store.put_staff(replace(ANN, version=2)),
+    ]
+    for write in writes:
+        write()
+        versions.append(store.version())
+    assert len(set(versions)) == 4
+    store.by_agent("ag_1")
+    assert store.version() == versions[-1]
+
+
+def test_somebody_elses_write_makes_another_version(tmp_path: Path) -> None:
+    store = SqliteStaff(tmp_path / "staff.db")
+    store.put_staff(ANN)
+    before = store.version()
+    other = sqlite3.connect(tmp_path / "staff.db")
+    other.execute("UPDATE staff SET role = 'administrator'")
+    other.commit()
+    other.close()
+    assert store.version() != before
+    store.close()

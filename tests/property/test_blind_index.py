@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quietline.testing.vault import MemoryKms
-from quietline.vault.blind_index import EMAIL, ORDER, PHONE, BlindIndex, normalise, normalise_phone
+from quietline.vault.blind_index import EMAIL, ORDER, PHONE, PLAIN, BlindIndex, _parsed, normalise, normalise_phone
 from quietline.vault.keys import Keyring, open_keys_database
 
 lines = st.integers(0, 999).map(lambda n: f"{n:03d}")
@@ -53,6 +53,17 @@ def test_any_text_is_e164_or_nothing(raw: str, country: str) -> None:
         assert number[1:].isdecimal()
         assert 3 <= len(number) - 1 <= 15  # ITU-T E.164 §6
         assert normalise_phone(number, "US") == number
+
+
+@given(st.from_regex(PLAIN, fullmatch=True), st.sampled_from(["GB", "US", "DE", "IT"]))
+def test_plain_numbers_are_what_phonenumbers_makes_of_them(raw: str, country: str) -> None:
+    assert _parsed(raw, country) == normalise_phone(raw, country) == raw
+
+
+@pytest.mark.parametrize("raw", ["+440207946000", "+4420794600012", "+442079460001\n", "+11555010099", "442079460001"])
+def test_what_is_not_plain_goes_the_long_way(raw: str) -> None:
+    assert not PLAIN.fullmatch(raw)
+    assert normalise_phone(raw, "GB") == _parsed(raw, "GB")
 
 
 @given(st.text(max_size=40))

@@ -222,3 +222,33 @@ def test_a_row_from_before_levels_still_counts(identity: Identity, store: Memory
     older = replace(row, skills=("orders", "lang:fr"), version=row.version + 1)
     store.put_staff(Voucher(b"k" * 32).staff(older))
     assert identity.member(agent).skills == {"orders": 3, "lang:fr": 3}
+
+
+def test_what_was_read_is_at_hand_until_something_is_written(identity: Identity, store: MemoryStaff) -> None:
+    agent = identity.add(newcomer(), "leaf", TICKET)
+    assert not identity.at_hand(agent)
+    assert identity.principal(agent, NOW).role is Role.AGENT
+    assert identity.at_hand(agent)
+    identity.set_role(agent, Role.SUPERVISOR, "leaf-2")
+    assert not identity.at_hand(agent)
+    assert identity.principal(agent, NOW).role is Role.SUPERVISOR
+
+
+def test_what_is_at_hand_lapses_and_ends_like_what_is_read(identity: Identity) -> None:
+    agent = identity.add(newcomer(ends=NOW + 10), "leaf", TICKET)
+    identity.set_certificate(agent, DataClass.CONTACT, NOW + 5, "leaf")
+    for now, current in ((NOW, True), (NOW + 6, False)):
+        assert (identity.principal(agent, now).certificates["contact"] > now) is current
+    assert identity.at_hand(agent)
+    with pytest.raises(NotSignedIn):
+        identity.principal(agent, NOW + 10)
+
+
+def test_a_row_changed_behind_our_back_is_not_at_hand(identity: Identity, store: MemoryStaff) -> None:
+    agent = identity.add(newcomer(), "leaf", TICKET)
+    identity.principal(agent, NOW)
+    row = store.by_agent(agent)
+    assert row
+    store.put_staff(replace(row, role="administrator"))
+    with pytest.raises(TamperError):
+        identity.principal(agent, NOW)

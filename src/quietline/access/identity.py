@@ -22,6 +22,8 @@ from quietline.sealed import Sealed, Ticket
 from quietline.skills import read_skills, write_skills
 from quietline.vault.schema import DataClass
 
+MAX_REMEMBERED = 4_096  # people
+
 
 class StaffSealer(Protocol):
     """What the vault lends to identity. `agent` is bound to the ciphertext, so that names cannot be swapped."""
@@ -93,6 +95,15 @@ def normal_login(login: str) -> str:
     return normal
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What one reading of the store said, good while the store has this version."""
+
+    version: int
+    member: Member
+    name: Sealed[str]
+
+
 class Identity:
     """Accounts and certificates over a store. Every method blocks; safe across threads as the store is."""
 
@@ -101,6 +112,7 @@ class Identity:
         self._voucher = voucher
         self._sealer = sealer
         self._stores = stores  # iterated anew at each use: they change when a chain is applied
+        self._remembered: dict[str, _Remembered] = {}
 
     # -- writing; `leaf` is that of the ledger entry just made durable
 
@@ -172,13 +184,30 @@ class Identity:
 
     def member(self, agent: str) -> Member:
         """One account. Raises Denied("policy") for nobody; TamperError if it or one of its certificates is not ours."""
+        return self._read(agent).member
+
+    def _read(self, agent: str) -> _Remembered:
+        """Whatever was written while this reads makes the version of before out of date."""
+        version = self._store.version()
         row = self.row(agent)
         held = [self._voucher.check_certificate(each) for each in self._store.certificates(agent)]
-        return _member(row, held)
+        found = _Remembered(version, _member(row, held), self._sealer.open_name(agent, row.name))
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[agent] = found
+        return found
+
+    def at_hand(self, agent: str) -> bool:
+        """Whether `principal` and `display_name` answer from memory: nothing was written since. Does not block."""
+        found = self._remembered.get(agent)
+        return found is not None and found.version == self._store.version()
+
+    def _known(self, agent: str) -> _Remembered:
+        return self._remembered[agent] if self.at_hand(agent) else self._read(agent)
 
     def principal(self, agent: str, now: float) -> Principal:
         """The agent as policy sees them. Raises as `member` does, and Denied("signed-out") outside the contract."""
-        member = self.member(agent)
+        member = self._known(agent).member
         if not member.in_service(now):
             raise denied(Why.SIGNED_OUT)
         controllers = controllers_of(member.store, self._stores)
@@ -186,7 +215,11 @@ class Identity:
 
     def display_name(self, agent: str) -> Sealed[str]:
         """For the person's own page."""
-        return self._sealer.open_name(agent, self.row(agent).name)
+        return self._known(agent).name
+
+    def name_of(self, row: StaffRow) -> Sealed[str]:
+        """The display name a row keeps."""
+        return self._sealer.open_name(row.agent, row.name)
 
     def roll(self) -> Roll:
         """Everybody. A tampered account is left out whole, a tampered certificate counts as not held."""

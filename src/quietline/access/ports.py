@@ -64,6 +64,9 @@ class SessionRow:
 class StaffStore(Protocol):
     """Accounts and certificates. Reads see the latest write."""
 
+    def version(self) -> int:
+        """Another one after every write, whoever made it. The one method that does not block: it takes microseconds."""
+
     def by_login(self, login: str) -> StaffRow | None: ...
 
     def by_agent(self, agent: str) -> StaffRow | None: ...

@@ -21,6 +21,7 @@ class MemoryStaff:
     def __init__(self) -> None:
         self.fault = ""
         self._lock = threading.RLock()
+        self._version = 0
         self._staff: dict[str, StaffRow] = {}
         self._certificates: dict[tuple[str, str], CertificateRow] = {}
         self._sessions: dict[str, SessionRow] = {}
@@ -28,6 +29,9 @@ class MemoryStaff:
 
     def close(self) -> None:
         """Nothing to do."""
+
+    def version(self) -> int:
+        return self._version
 
     def by_login(self, login: str) -> StaffRow | None:
         return next((row for row in self.all_staff() if row.login == login), None)
@@ -96,5 +100,6 @@ class MemoryStaff:
             if self.fault == "before":
                 raise Unavailable("memory store: set to fail before writing")
             change()
+            self._version += 1
             if self.fault == "after":
                 raise Unavailable("memory store: set to fail after writing")

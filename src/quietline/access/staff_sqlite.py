@@ -40,6 +40,7 @@ class SqliteStaff:
             self._prepare()
             self._reader = undo.enter_context(closing(self._connect()))
             self._reader.execute("PRAGMA query_only = 1")
+            self._watch = undo.enter_context(closing(self._connect()))
             self._close = undo.pop_all().close
 
     def close(self) -> None:
@@ -47,6 +48,11 @@ class SqliteStaff:
             self._close()
 
     # -- StaffStore
+
+    def version(self) -> int:
+        """SQLite's own (pragma.html#pragma_data_version): a connection that never writes sees everybody's commits."""
+        with self._explained():
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def by_login(self, login: str) -> StaffRow | None:
         return next(map(_staff, self._read("by_login", login)), None)

@@ -33,7 +33,7 @@ from quietline.ledger.vocabulary import Kind
 log = structlog.get_logger(__name__)
 
 GROUP_ENTRIES = 4_096  # of one commit; bounds memory and the time one commit takes
-SOON_SECONDS = 0.05  # entries that nobody waits for come together for so long; one that is waited for ends it
+SOON_SECONDS = 0.1  # entries that nobody waits for come together for so long; one that is waited for ends it
 RETRY_SECONDS = (0.05, 1.0)  # first and longest pause between tries while entries are kept
 DISK_ERRORS = (sqlite3.Error, OSError)
 

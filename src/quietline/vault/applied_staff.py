@@ -143,7 +143,7 @@ class AppliedStaff:
             "role": (person.role.value, row.role),
             "store": (person.store, row.store),
             "skills": (person.skills, read_skills(row.skills)),
-            "name": (person.name, self._identity.display_name(row.agent)),
+            "name": (person.name, self._identity.name_of(row)),
             "service": (False, row.ends != 0 and row.ends <= now),
         }
         return [name for name, (wanted, held) in pairs.items() if wanted != held]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import sqlite3
 import struct
 import unicodedata
@@ -31,6 +32,8 @@ CUSTOMER_KEY = "customer.key"  # the importing shop system's own key
 ORDER_RECORD = "order.record"  # the order's own record, so that an import run again updates it
 FIELDS = (PHONE, EMAIL, ORDER, LOGIN, CUSTOMER_KEY, ORDER_RECORD)
 MAX_RAW = 64  # characters; E.164 has 15 digits, and what is much longer is no number
+# E.164 numbers that phonenumbers gives back as they are; it takes 0.1 ms for that (a property test compares the two).
+PLAIN = re.compile(r"\+(?:44[1-9]|1[2-9])[0-9]{9}")
 WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "withheld", "invalid"})
 
 
@@ -50,6 +53,10 @@ def normalise_phone(raw: str, country: str) -> str | None:
     `raw` may be a national number by the rules of `country` (ISO 3166, the trunk's), or international with + or 00,
     with spaces, dots, dashes and "(0)"; a `tel:` prefix and parameters (RFC 3966) are taken off.
     """
+    return raw if PLAIN.fullmatch(raw) else _parsed(raw, country)
+
+
+def _parsed(raw: str, country: str) -> str | None:
     text = unicodedata.normalize("NFKC", raw).strip().removeprefix("tel:").partition(";")[0].strip()
     if text.lower() in WITHHELD or len(text) > MAX_RAW or not _only_dial_characters(text):
         return None
