@@ -34,7 +34,7 @@ from quietline.telephony.prompt_scripts import (
 
 MAX_STEPS = 200  # of one flow
 MAX_TEXT = 2_000  # characters of one prompt: two minutes of speech
-CHAIN_KEYS = frozenset({"chain", "stores", "queues", "agents", "hours", "flows", "prompts", "default_store"})
+CHAIN_KEYS = frozenset({"stores", "queues", "agents", "hours", "flows", "prompts", "default_store"})
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639: en, fr, cy")]
