@@ -298,7 +298,7 @@ class ChainFile(FileModel):
     ]
     agents: Annotated[
         list[AgentModel] | None,
-        Field(max_length=MAX_AGENTS, description="Left out: people are managed by `quietline staff` alone."),
+        Field(max_length=MAX_AGENTS, description="Left out: people are managed by `quietline staff add` and its like."),
     ] = None
     default_store: Annotated[
         str | None, Field(description="Answers numbers that belong to no store; nothing: the first store.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import stat
 import time
@@ -17,7 +18,7 @@ from quietline import applying, chain_reading, closures
 from quietline.chain_file import schema
 from quietline.cli import apply as apply_command
 from quietline.cli.store import moment_of
-from quietline.errors import ConfigError, Unavailable
+from quietline.errors import ConfigError, Unavailable, VaultLocked
 from quietline.stores_in_force import active_path
 from quietline.testing.large_chain import large_chain, write_yaml
 
@@ -287,6 +288,22 @@ def test_close_and_open(cli: Cli, applied: Path, controller: Any) -> None:
     (found,) = json.loads(cli("store", "list", "--json", "-c", applied).out)
     assert found["now"] == "open"
     assert "was not shut from here" in cli("store", "open", "mill", "-c", applied).error
+
+
+def test_the_ledger_names_what_is_shut(cli: Cli, applied: Path, running: Any) -> None:
+    running.asked.clear()
+    cli("store", "close", "mill", "-c", applied)
+    digest = hashlib.sha256(closures.closures_path(state(applied)).read_bytes()).hexdigest()
+    assert running.asked == [{"op": "config_applied", "digest": digest, "counts": {"stores_shut": 1}}]
+    cli("store", "open", "mill", "-c", applied)
+    assert running.asked[-1]["counts"] == {"stores_shut": 0}
+
+
+def test_a_locked_vault_does_not_keep_a_store_open(cli: Cli, applied: Path, running: Any, controller: Any) -> None:
+    running.answers["config_applied"] = VaultLocked("the vault is locked")
+    said = cli("store", "close", "mill", "-c", applied)
+    assert said.out == "mill: shut until it is opened again (not in the ledger: the vault does not answer)\n"
+    assert [each["op"] for each in controller.asked] == ["reload"]
 
 
 def test_close_until(cli: Cli, applied: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import re
 import time
@@ -24,6 +25,7 @@ from quietline.errors import ConfigError, Unavailable
 from quietline.file_model import nearest
 from quietline.live.chain_source import ChainSource
 from quietline.routing.hours import Closure, closes_at, next_opening, shut_at, zone_of
+from quietline.vault.client import AdminVaultClient
 
 app = typer.Typer(help="Stores: open or shut, and why.", no_args_is_help=True)
 
@@ -98,12 +100,30 @@ class _Desk:
         closures.save(state, {**every, self.store.id: change(every.get(self.store.id, ()))}, self.now)
 
     def reload(self) -> str:
-        """Tell the controller; what to add to the line where nothing runs."""
+        """Tell the ledger and the controller; what to add to the line where one of them does not run."""
+        return asyncio.run(self._tell())
+
+    async def _tell(self) -> str:
+        """A store is shut even where the vault is locked: people stand before its door."""
+        said = ""
         try:
-            asyncio.run(ask_controller(self.config, "reload"))
+            await self._write_down()
+        except Unavailable:
+            said = " (not in the ledger: the vault does not answer)"
+        try:
+            await ask_controller(self.config, "reload")
         except Unavailable:
             return " (from the next start on: nothing runs now)"
-        return ""
+        return said
+
+    async def _write_down(self) -> None:
+        state = self.config.paths.state
+        digest = hashlib.sha256(closures.closures_path(state).read_bytes()).hexdigest()
+        vault = AdminVaultClient(self.config.paths.vault_socket)
+        try:
+            await vault.call("config_applied", digest=digest, counts={"stores_shut": len(closures.load(state))})
+        finally:
+            await vault.close()
 
 
 def known(chain: Chain, name: str) -> Store:

@@ -67,7 +67,7 @@ MEANING = {
     "certificate.set": "A certificate was given, renewed or (until 0) taken away. Its row has this entry's hash.",
     "policy.loaded": "The vault started with the policy of this digest.",
     "config.loaded": "The vault started with this configuration: SHA-256 of what differs from the defaults.",
-    "config.applied": "A configuration file was applied: its SHA-256, and how many agents it added, changed, retired.",
+    "config.applied": "A chain, or stores shut by hand, were about to be in force: SHA-256 of the file, and counts.",
     "key.changed": "The key-encryption key was made.",
     "records.imported": "So many customers were about to be imported.",
     "note.written": "An agent's note was about to be stored.",
