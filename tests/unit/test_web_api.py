@@ -306,6 +306,42 @@ async def test_a_reason_that_does_not_need_it(under, amara) -> None:
     assert problem(response)["reason"] == "reason-does-not-need-it"
 
 
+async def test_a_look_asks_the_vault_once(under, amara, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vault checks the token that comes with the look; asking it about the session first would be a second wait."""
+    call, asked = under.on_call(assurance=2), []
+    session = under.vault.session
+
+    async def counted(token: str) -> object:
+        asked.append(token)
+        return await session(token)
+
+    monkeypatch.setattr(under.vault, "session", counted)
+    assert (await amara.get(f"/api/calls/{call}/card")).status_code == 200
+    assert (await amara.post(f"/api/calls/{call}/fields/contact.phone", OPEN)).status_code == 200
+    before = len(asked)
+    await amara.get("/api/me")
+    assert len(asked) == before + 1, "whatever is not about a customer asks"
+
+
+async def test_a_look_with_a_session_that_ended_elsewhere_shows_nothing(under, amara) -> None:
+    call = under.on_call(assurance=2)
+    under.vault.sessions.clear()
+    for response in (
+        await amara.post(f"/api/calls/{call}/fields/contact.phone", OPEN),
+        await amara.get(f"/api/calls/{call}/card"),
+        await amara.post(f"/api/calls/{call}/note", {"text": "hello"}),
+        await amara.get(f"/api/calls/{call}/wrap-up"),
+    ):
+        assert response.status_code == 401
+        assert CUSTOMER["contact.phone"] not in response.text
+
+
+async def test_a_look_needs_the_pages_token(under, amara) -> None:
+    call = under.on_call(assurance=2)
+    amara.csrf = "another page's"
+    assert (await amara.post(f"/api/calls/{call}/fields/contact.phone", OPEN)).status_code == 403
+
+
 async def test_a_hang_up_while_the_vault_opens_keeps_the_value_back(under, amara) -> None:
     """The vault has opened it already; it must not leave the web process."""
     call = under.on_call(assurance=2)

@@ -15,6 +15,7 @@ from quietline.vault.ports import NONE_CHOSEN, Callback, CallEvent, Match, Sessi
 from quietline.wire import WireClient
 
 OPEN_SECONDS = 8.0  # longer than the vault waits for its ledger, so that its own refusal arrives
+SESSION_SECONDS = 2.0  # from the vault's memory; call control goes on without a vault that hangs
 ADMIN_SECONDS = 60.0  # argon2id, an import batch, an export
 _SEND = Ticket("client", "send", SIGNALLING)  # the value goes to the vault, which alone decides
 
@@ -87,7 +88,7 @@ class DeskVaultClient:
         return str(answer["token"]), Session(**answer["session"])
 
     async def session(self, token: str) -> Session:
-        return Session(**await self._wire.call("session", token=token))
+        return Session(**await self._wire.call("session", SESSION_SECONDS, token=token))
 
     async def sign_out(self, token: str) -> None:
         await self._wire.call("sign_out", token=token)

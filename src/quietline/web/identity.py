@@ -76,6 +76,17 @@ class Sessions:
         self.remember(key, session)
         return SignedIn(Sealed(token), key, session)
 
+    async def recall(self, token: str) -> SignedIn:
+        """For what takes the token on to the vault, which checks it there: agent and CSRF token never change meanwhile.
+
+        Raises as `check` does for a token that is not remembered.
+        """
+        key = session_key(token)
+        found = self._memory.get(key)
+        if found is None or key in self._ended or self._clock.wall() >= found.session.expires:
+            return (await self.check(token)).for_data()
+        return SignedIn(Sealed(token), key, found.session)
+
     def remember(self, key: str, session: Session) -> None:
         """Keep the vault's answer; the oldest goes when the memory is full."""
         self._memory.pop(key, None)

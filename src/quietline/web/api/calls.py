@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from quietline.sealed import Sealed, Ticket
 from quietline.vault.schema import FIELDS, Reason
-from quietline.web.desk import Caller, DataCaller, DeskDep, Json, token_of
+from quietline.web.desk import Caller, DataCaller, DeskDep, Json, TokenCaller, token_of
 from quietline.web.live import public_view
 from quietline.web.problems import NoSuchField, WebError
 
@@ -53,7 +53,7 @@ async def verify(desk: DeskDep, who: DataCaller, call: CallId) -> Json:
 
 
 @router.get("/{call}/card")
-async def card(desk: DeskDep, who: DataCaller, call: CallId) -> Json:
+async def card(desk: DeskDep, who: TokenCaller, call: CallId) -> Json:
     """The minimum, as the vault masked it."""
     grant = await desk.floor.live_grant(who.session.agent, call)
     shown = await desk.vault.card(token_of(who), grant)
@@ -62,7 +62,7 @@ async def card(desk: DeskDep, who: DataCaller, call: CallId) -> Json:
 
 
 @router.post("/{call}/fields/{field}")
-async def open_field(desk: DeskDep, who: DataCaller, call: CallId, field: str, look: Look) -> Json:
+async def open_field(desk: DeskDep, who: TokenCaller, call: CallId, field: str, look: Look) -> Json:
     """One field, for a reason. The vault decides, writes it down, then opens; a hang-up meanwhile keeps it closed."""
     if field not in FIELDS:
         raise NoSuchField("There is no such field.")
@@ -74,7 +74,7 @@ async def open_field(desk: DeskDep, who: DataCaller, call: CallId, field: str, l
 
 
 @router.post("/{call}/note", status_code=HTTPStatus.NO_CONTENT)
-async def note(desk: DeskDep, who: DataCaller, call: CallId, given: Note) -> None:
+async def note(desk: DeskDep, who: TokenCaller, call: CallId, given: Note) -> None:
     """Seal a note with the customer, during the call or its wrap-up."""
     text = given.text.get_secret_value()
     if len(text) > desk.site.limits.note_characters:
@@ -84,7 +84,7 @@ async def note(desk: DeskDep, who: DataCaller, call: CallId, given: Note) -> Non
 
 
 @router.get("/{call}/wrap-up")
-async def wrap_up(desk: DeskDep, who: DataCaller, call: CallId) -> Json:
+async def wrap_up(desk: DeskDep, who: TokenCaller, call: CallId) -> Json:
     """What stays after the hang-up: the order reference and the note."""
     grant = await desk.floor.closing_grant(who.session.agent, call)
     return dict(await desk.vault.wrap_up(token_of(who), grant))
