@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container
 from contextlib import suppress
+from dataclasses import replace
 
 from quietline.chain import Chain, Queue
 from quietline.clock import Clock
@@ -28,7 +29,7 @@ class Plan:
         hours = [*(store.hours for store in chain.stores), *(queue.hours for queue in chain.queues)]
         self._keeps_hours = any(each != ALWAYS for each in hours)
         default = self._directory.default.flow if self._directory else next(iter(chain.flows), "")
-        flows = chain.flows if default in chain.flows else {**chain.flows, default: NOTHING}
+        flows = chain.flows if default in chain.flows else {**chain.flows, default: replace(NOTHING, id=default)}
         self.flows = Flows(flows, {store.id: store.flow for store in chain.stores}, default)
 
     def store(self, dialled: str) -> str:
