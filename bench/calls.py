@@ -74,6 +74,7 @@ class Result:
     load: float
     generator: float = 0.0
     handshake: list[float] = field(default_factory=list)
+    refused: int = 0  # calls answered 503 by the product's own admission: no failures
 
     @property
     def all(self) -> float:
@@ -92,12 +93,14 @@ async def load(stage: Stage, callers: Any, phones: Any, rate: float, seconds: fl
         told = await callers.order({"rate": rate, "seconds": seconds, "hold": hold})
     heard = await phones.order({})
     calls = max(1, told["ended"])
-    failures = len(told["started"]) - told["ended"]
+    refused = told["refused"].get("503", 0)
+    failures = len(told["started"]) - told["ended"] - refused
     ring = [(rung - sent) * 1e3 for rung, sent in zip(heard["rung"], told["started"], strict=False)]
     return Result(
         calls, failures, [each * 1e3 for each in told["answers"]], ring,
         {name: spent.found[name] / calls for name in PARTS}, told["late"] * 1e3, load_average(),
         (told["cpu"] + heard["cpu"]) * 1e3 / calls, [each * 1e3 for each in told["handshakes"]],
+        refused,
     )  # fmt: skip
 
 

@@ -126,6 +126,16 @@ async def test_a_second_topoh_cookie_is_refused(edge: RealEdge) -> None:
     assert (await call(phone, Request(body=SDP, extra="TH: xxx\r\n"))).code == 400
 
 
+async def test_a_busy_controller_is_told_as_such_and_when_to_come_again(edge: RealEdge) -> None:
+    """tm passes a 503 on as 500; a carrier must see the 503, for it tries another way then, or comes again."""
+    edge.controller.code = 503
+    refused = await call(await edge.phone(), Request(body=SDP))
+    assert (refused.code, refused.get("retry-after")) == (503, "5")
+    edge.controller.code = 200
+    phone, request = await edge.phone(), Request(body=SDP)
+    await hang_up(phone, request, await call(phone, request))  # and the next is tried: nobody was marked as dead
+
+
 # ---- ringing an agent ----------------------------------------------------------------------------
 
 

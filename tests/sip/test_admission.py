@@ -90,6 +90,17 @@ def test_above_the_limit_503_says_when_to_come_back() -> None:
     assert whats(ask(one, call_id="c10", branch="z9hG4bK10")) == [What.INVITED]
 
 
+def test_while_busy_new_callers_get_503_and_the_legs_that_stand_are_served() -> None:
+    one = agent(retry_after=7)
+    ask(one)
+    busy = one.receive(request(call_id="c9", branch="z9hG4bK9"), EDGE, 0.1, busy=True)
+    assert (answer(busy).status, answer(busy).headers.get("retry-after")) == (503, "7")
+    again = one.receive(request(), EDGE, 0.2, busy=True)
+    assert (statuses(again), whats(again)) == ([100], [])  # sent again: it has its leg
+    assert statuses(one.receive(request(method="CANCEL", body=""), EDGE, 0.3, busy=True)) == [200, 487]
+    assert whats(ask(one, call_id="c10", branch="z9hG4bK10")) == [What.INVITED]
+
+
 def test_transactions_are_bounded_too() -> None:
     one = agent(max_transactions=3)
     answers = [ask(one, call_id=f"c{number}", branch=f"z9hG4bK{number}") for number in range(5)]

@@ -309,6 +309,14 @@ async def test_a_record_that_cannot_be_read(endpoint: SipEndpoint, saved: dict[s
 # Hostile
 
 
+async def test_who_is_late_for_long_refuses_new_callers_until_it_is_not(endpoint: SipEndpoint, edge: FarEdge) -> None:
+    endpoint.admission.busy(9.0, endpoint.now() - 1.0)
+    endpoint.heard(request(call_id="late", branch="z9hG4bKlate"), endpoint.edge, 9.0)
+    assert b"\r\nRetry-After: 5\r\n" in await edge.reads(b"SIP/2.0 503")
+    edge.invite()
+    assert (await arrival(endpoint)).alive
+
+
 async def test_strangers_are_not_heard(endpoint: SipEndpoint, edge: FarEdge, settings: Config) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for _ in range(5):

@@ -40,8 +40,10 @@ class UserAgent:
         """How many transactions live, lingering ones included."""
         return len(self.core.clients) + len(self.core.servers)
 
-    def receive(self, data: bytes, source: Address, now: float) -> list[Effect]:
-        """One message from the wire. Never raises for what it holds."""
+    def receive(self, data: bytes, source: Address, now: float, busy: bool = False) -> list[Effect]:
+        """One message from the wire. Never raises for what it holds. While `busy` a new caller gets 503 (RFC 3261
+        §21.5.4); what belongs to a leg is served as ever."""
+        self.core.busy = busy
         try:
             message = parse(data, self.core.settings.limits)
         except BadMessage as bad:

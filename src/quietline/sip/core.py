@@ -60,6 +60,7 @@ class Core:
         self.invited: dict[tuple[str, str], Session] = {}  # by Call-ID and the caller's tag: merged requests
         self.clients: dict[tuple[str, ...], ClientInvite | ClientOther] = {}
         self.servers: dict[tuple[str, ...], ServerInvite | ServerOther] = {}
+        self.busy = False  # no new caller now
         self.effects: list[Effect] = []
         self._due: list[tuple[float, int, Session | Transaction]] = []
         self._count = 0

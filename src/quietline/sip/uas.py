@@ -60,6 +60,8 @@ def _out_of_dialog(core: Core, request: Request, source: Address, now: float) ->
 
 def _bad_invite(core: Core, request: Request) -> int:
     """The status that refuses this INVITE, 0 when it may become a leg."""
+    if core.busy:
+        return 503
     merged = core.invited.get((request.call_id, request.from_tag)) if request.from_tag else None
     if merged:
         return 482  # §8.2.2.2: it came to us twice, over two ways

@@ -30,6 +30,7 @@ KAMAILIO = "/usr/sbin/kamailio"
 MODULES = "/usr/lib/x86_64-linux-gnu/kamailio/modules/"
 CARRIERS_CA = "carriers.pem"
 SHARED_MEMORY_MB = 256
+BUSY_RETRY_AFTER = 5  # seconds, as the controller says it (sip/core.py)
 GRACE_SECONDS = 30  # after a start, unknown phones are asked to come again instead of being counted as scanners
 IDLE_SECONDS = 60  # a connection that neither signs in nor calls
 _SPARE_SECONDS = 600  # a dialog may outlive the controller's limit by so much, for the BYE and its retries
@@ -226,6 +227,7 @@ def _values(config: Config, leg_key: bytes) -> dict[str, Any]:
         "max_connections": edge.max_connections,
         "idle_seconds": IDLE_SECONDS,
         "grace_seconds": GRACE_SECONDS,
+        "busy_retry_after": BUSY_RETRY_AFTER,
         "call_seconds": int(config.controller.max_call_seconds) + _SPARE_SECONDS,
         "ban_seconds": edge.ban_seconds,
         "requests_per_source": edge.requests_per_source,

@@ -7,12 +7,11 @@ the rule, for on loopback it is enough; TCP shares everything but the wire.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-import secrets
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from math import inf
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import structlog
 
@@ -25,6 +24,8 @@ from quietline.sip.agent import UserAgent
 from quietline.sip.core import Settings
 from quietline.sip.message import Message
 from quietline.sip.session import Address, Effect, Event, Send, Session, What
+from quietline.telephony.admission import Admission
+from quietline.telephony.datagrams import Datagrams
 from quietline.telephony.outbound import E164, Route
 from quietline.telephony.ports import LegEvent, LegEventKind
 from quietline.telephony.stream import EdgeStream
@@ -32,12 +33,12 @@ from quietline.telephony.stream import EdgeStream
 log = structlog.get_logger()
 
 LOOPBACK = "127.0.0.1"
-RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes: a burst of some 4,000 INVITEs while the loop is busy
 WAITING_LEGS = 256  # callers that nobody has taken up yet; above it 503
 EVENTS_PER_LEG = 64  # unread ones; above it INFO and RINGING are dropped, the others never
 ANONYMOUS = "<sip:anonymous@anonymous.invalid>"  # RFC 3323 §4.1.1.3
 PRIVATE = (("privacy", "id"),)  # RFC 3323, RFC 3325 §9.3
 MAX_CODE = 699
+IDS_AT_ONCE = 256
 
 _AGENT = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
 _KINDS = {
@@ -124,14 +125,14 @@ class SipLeg:
 
 
 class Wire(Protocol):
-    """What carries bytes to the edge: asyncio's datagram transport, or `EdgeStream`."""
+    """What carries bytes to the edge: `Datagrams` or `EdgeStream`."""
 
     def sendto(self, data: bytes, to: Address, /) -> None: ...
 
     def close(self) -> None: ...
 
 
-class SipEndpoint(asyncio.DatagramProtocol):
+class SipEndpoint:
     """`ports.Telephony` over UDP or TCP on loopback. Make one with `open` or `open_stream`."""
 
     def __init__(self, config: Config, transport: str = "UDP") -> None:
@@ -142,7 +143,8 @@ class SipEndpoint(asyncio.DatagramProtocol):
         self.strangers = 0  # datagrams from elsewhere than the edge, dropped
         self._realm = config.edge.realm
         settings = Settings(self.address, transport, max_incoming=config.controller.max_calls)
-        self.agent = UserAgent(settings, lambda: secrets.token_hex(8))
+        self.agent = UserAgent(settings, fresh_ids().__next__)
+        self.admission = Admission(config.controller.busy_after)
         self._legs: dict[str, SipLeg] = {}
         self._arrivals: asyncio.Queue[SipLeg] = asyncio.Queue(WAITING_LEGS)
         self._wire: Wire | None = None
@@ -153,15 +155,7 @@ class SipEndpoint(asyncio.DatagramProtocol):
     async def open(cls, config: Config) -> SipEndpoint:
         """Bind 127.0.0.1:controller.sip_port. Raises OSError when the port is taken."""
         endpoint = cls(config)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            sock.setblocking(False)
-            sock.bind(endpoint.address)
-            await endpoint._loop.create_datagram_endpoint(lambda: endpoint, sock=sock)
-        except OSError:
-            sock.close()
-            raise
+        endpoint._wire = Datagrams(endpoint.address, endpoint.heard)
         log.info("sip endpoint open", port=endpoint.address[1])
         return endpoint
 
@@ -169,7 +163,7 @@ class SipEndpoint(asyncio.DatagramProtocol):
     async def open_stream(cls, config: Config) -> SipEndpoint:
         """Connect to 127.0.0.1:edge.internal_port over TCP; returns once that stands, and keeps it standing."""
         endpoint = cls(config, "TCP")
-        stream = EdgeStream(endpoint.edge, lambda data: endpoint.datagram_received(data, endpoint.edge))
+        stream = EdgeStream(endpoint.edge, lambda data: endpoint.heard(data, endpoint.edge))
         endpoint._wire = stream
         try:
             await stream.connect()
@@ -232,19 +226,15 @@ class SipEndpoint(asyncio.DatagramProtocol):
         self.apply(effects)
         return leg
 
-    # asyncio.DatagramProtocol
+    # The wire
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._wire = cast("Wire", transport)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        if addr != self.edge:
+    def heard(self, data: bytes, source: Address, waited: float = 0.0) -> None:
+        """A message, and the seconds it waited for us. While all of them wait too long new callers get 503."""
+        if source != self.edge:
             self.strangers += 1
             return
-        self.apply(self.agent.receive(data, addr, self._loop.time()))
-
-    def error_received(self, exc: Exception) -> None:
-        """The edge's port is closed for the moment: retransmissions deal with that."""
+        now = self._loop.time()
+        self.apply(self.agent.receive(data, source, now, busy=self.admission.busy(waited, now)))
 
     # Effects
 
@@ -298,6 +288,14 @@ class SipEndpoint(asyncio.DatagramProtocol):
     def _tick(self) -> None:
         self._timer, self._armed_at = None, inf
         self.apply(self.agent.tick(self._loop.time()))
+
+
+def fresh_ids() -> Iterator[str]:
+    """16 hex digits each, from the kernel's random source, which is asked once for many."""
+    while True:
+        drawn = os.urandom(IDS_AT_ONCE * 8).hex()
+        for start in range(0, len(drawn), 16):
+            yield drawn[start : start + 16]
 
 
 def _ticket(message: Message | None) -> LegTicket | None:
