@@ -132,6 +132,10 @@ class Controller:
     history_days: float = 400.0  # how long reports' rows are kept (tokens and times; docs/reference/data.md)
 
 
+# OWASP, Password Storage Cheat Sheet: argon2id with at least 19 MiB and 2 passes, 1 lane.
+LEAST_ARGON2_MEMORY_KIB, LEAST_ARGON2_PASSES = 19_456, 2
+
+
 @dataclass(frozen=True, slots=True)
 class Vault:
     """The vault. Times in seconds."""

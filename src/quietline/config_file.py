@@ -14,7 +14,16 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from quietline.config import Carrier, Config, Queue, Store, Trunk
+from quietline.config import (
+    LEAST_ARGON2_MEMORY_KIB,
+    LEAST_ARGON2_PASSES,
+    Carrier,
+    Config,
+    Queue,
+    Store,
+    Trunk,
+    Vault,
+)
 from quietline.errors import ConfigError
 from quietline.telephony import outbound
 
@@ -167,6 +176,7 @@ def _check(config: Config, reader: _Reader) -> None:
         ("relay", "interfaces", config.relay.interfaces),
     ):
         _check_addresses(reader, section, key, addresses)
+    _check_vault(config.vault, reader)
     _check_trunks(config, reader)
     _check_carriers(config, reader)
     _check_plan(config, reader)
@@ -180,6 +190,16 @@ def _check_addresses(reader: _Reader, section: str, key: str, addresses: tuple[s
             ipaddress.ip_address(each)
         except ValueError:
             raise reader.error(section, key, f"{each!r} is not an IPv4 or IPv6 address") from None
+
+
+def _check_vault(vault: Vault, reader: _Reader) -> None:
+    if vault.argon2_memory_kib < LEAST_ARGON2_MEMORY_KIB:
+        raise reader.error("vault", "argon2_memory_kib", f"want at least {LEAST_ARGON2_MEMORY_KIB} (OWASP)")
+    if vault.argon2_passes < LEAST_ARGON2_PASSES:
+        raise reader.error("vault", "argon2_passes", f"want at least {LEAST_ARGON2_PASSES} (OWASP)")
+    if vault.callback_tries < 1 or vault.callback_seconds <= 0:
+        key = "callback_tries" if vault.callback_tries < 1 else "callback_seconds"
+        raise reader.error("vault", key, "want more than 0; offer no callbacks in the flows to have none")
 
 
 def _check_trunks(config: Config, reader: _Reader) -> None:

@@ -70,6 +70,10 @@ BAD = [
     ("[[store]]\nid='a'\nname='A'\nnumbers=['0207']", "'0207' is not E.164"),
     ("[[store]]\nid='a'\nname='A'\nnumbers=['+442079460101']\n[[store]]\nid='b'\nname='B'\nnumbers=['+442079460101']",
      "line 8: [store] numbers: also the number of a"),
+    ("[vault]\nargon2_memory_kib = 19455", "line 2: [vault] argon2_memory_kib: want at least 19456 (OWASP)"),
+    ("[vault]\nargon2_passes = 1", "line 2: [vault] argon2_passes: want at least 2 (OWASP)"),
+    ("[vault]\ncallback_tries = 0", "[vault] callback_tries: want more than 0"),
+    ("[vault]\ncallback_seconds = 0.0", "[vault] callback_seconds: want more than 0"),
     ("edge = 3", "write it as a table"),
     ("[edge\n", "this is not TOML"),
 ]  # fmt: skip

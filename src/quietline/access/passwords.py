@@ -15,12 +15,11 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from quietline.access.words import word_fits
+from quietline.config import LEAST_ARGON2_MEMORY_KIB, LEAST_ARGON2_PASSES
 from quietline.errors import ConfigError, TamperError
 from quietline.reasons import Why, denied
 from quietline.sealed import Sealed, Ticket
 
-LEAST_MEMORY_KIB: Final = 19_456
-LEAST_PASSES: Final = 2
 SHORTEST: Final = 12  # characters; NIST SP 800-63B-4 asks for 15 where a password stands alone, 8 with a second factor
 LONGEST: Final = 1_024  # characters; more is only work for the hash
 
@@ -40,9 +39,10 @@ class Passwords:
 
     def __init__(self, limits: PasswordLimits | None = None) -> None:
         self._limits = limits or PasswordLimits()
-        if self._limits.memory_kib < LEAST_MEMORY_KIB or self._limits.passes < LEAST_PASSES:
+        if self._limits.memory_kib < LEAST_ARGON2_MEMORY_KIB or self._limits.passes < LEAST_ARGON2_PASSES:
             raise ConfigError(
-                f"vault.argon2_memory_kib and argon2_passes: at least {LEAST_MEMORY_KIB} and {LEAST_PASSES} (OWASP)"
+                f"vault.argon2_memory_kib and argon2_passes: at least {LEAST_ARGON2_MEMORY_KIB} and"
+                f" {LEAST_ARGON2_PASSES} (OWASP)"
             )
         self._hasher = PasswordHasher(self._limits.passes, self._limits.memory_kib, 1, type=Type.ID)
         self._pool = ThreadPoolExecutor(self._limits.workers, thread_name_prefix="argon2")
