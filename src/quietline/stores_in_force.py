@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ def chain_folder(state: Path) -> Path:
 def active_path(state: Path) -> Path:
     """The chain that is in force. Absent: nothing was applied yet."""
     return chain_folder(state) / "active.yaml"
+
+
+def in_force(config: Config) -> Config:
+    """The configuration with the stores of now in place of its own: for what is made at the start, such as the edge's
+    list of our own numbers."""
+    return replace(config, stores=tuple(StoresInForce(config)))
 
 
 class StoresInForce:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from quietline.chain_reading import active_text, load
 from quietline.config import Config, Paths, Store
-from quietline.stores_in_force import StoresInForce, active_path
+from quietline.stores_in_force import StoresInForce, active_path, in_force
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = Store("corner", "Corner shop", ("+442079460150",))
@@ -67,3 +67,10 @@ def test_an_unchanged_file_is_not_read_again(config: Config) -> None:
     path.write_text("no longer json")
     os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
     assert len(list(stores)) == 4
+
+
+def test_what_is_made_at_the_start_knows_the_stores_of_now(config: Config) -> None:
+    assert in_force(config) == config
+    write(config, active_text(load(ROOT / "examples" / "chain.yaml").model))
+    assert [each.id for each in in_force(config).stores] == ["north", "harbour", "mill", "hub"]
+    assert replace(in_force(config), stores=config.stores) == config

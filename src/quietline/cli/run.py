@@ -20,6 +20,7 @@ from quietline.errors import ConfigError
 from quietline.installation import BootKeys, parts, prepare
 from quietline.preflight import claim, require_ports
 from quietline.renewal import Renewal
+from quietline.stores_in_force import in_force
 from quietline.supervisor import FaultSink, Supervisor
 from quietline.telephony.edge import rpc_socket
 from quietline.telephony.edge_rpc import EdgeRpc
@@ -35,7 +36,7 @@ PassphraseFile = Annotated[
 
 def command(config: ConfigPath = DEFAULT_CONFIG, passphrase_file: PassphraseFile = None) -> None:
     """Run everything in the foreground until SIGTERM; without a passphrase the vault waits for `vault unseal`."""
-    settings = load(config)
+    settings = in_force(load(config))
     if settings.users.vault:
         need_root("run")
     passphrase = _passphrase(passphrase_file)
