@@ -22,6 +22,7 @@ from quietline.live.attendant import Attendant
 from quietline.live.floor import Interrupted
 from quietline.live.house import House
 from quietline.live.place import Place
+from quietline.live.plan import GAVE_UP
 from quietline.live.step_up import step_up
 from quietline.plain import plain
 from quietline.routing.flow_run import Closed, Consented, End, Enter, Event, Position, Waited
@@ -319,7 +320,7 @@ class Call:
         if self.agent_leg:
             self.agent_leg.hang_up()
         self.house.floor.leave(self.progress.id, self.progress.agent)
-        self.house.outlook.left(self.progress.id, hung_up=self.progress.outcome == "caller_hung_up")
+        self.house.outlook.left(self.progress.id, hung_up=self.progress.outcome in GAVE_UP)
         # The vault closes every grant of the leg at this word; a missed one opens nothing, for it asks the edge.
         self._record(Kind.CALL_ENDED, outcome=self.progress.outcome or "fault")
         with suppress(RelayUnavailable):
@@ -361,7 +362,8 @@ class Call:
             if event.kind is LegEventKind.OFFER:
                 await self._reoffer(self.leg, self.media.caller_reoffer, event)
             elif event.kind in (LegEventKind.ENDED, LegEventKind.CANCELLED):
-                raise CallOver("caller_lost" if event.reason else "caller_hung_up")
+                progress, waited = self.progress, self.house.clock.monotonic() - self.progress.since
+                raise CallOver("caller_lost" if event.reason else self._plan.gave_up(progress.queue, waited, progress.agent))
 
     def hang_up(self, reason: str = "agent_hung_up") -> None:
         """The desk, or the controller's own end, asks for the end."""

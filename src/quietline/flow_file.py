@@ -38,8 +38,8 @@ CHAIN_KEYS = frozenset({"stores", "queues", "agents", "hours", "flows", "prompts
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", description="ISO 639: en, fr, cy")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Tries = Annotated[int, Field(ge=1, le=9)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, description="Seconds for an answer, from the end of the words on.")]
+Tries = Annotated[int, Field(ge=1, le=9, description="How often it is asked.")]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Go = Annotated[str, Field(min_length=1, max_length=64, description="The step that follows.")]
 Said = Annotated[str, Field(min_length=1, max_length=64, description="A prompt's name.")]
@@ -91,7 +91,7 @@ class MenuModel(FileModel):
     do: Literal["menu"]
     choices: Annotated[dict[str, ChoiceModel], Field(min_length=1, max_length=12, description="By key: 0-9, * or #.")]
     otherwise: Annotated[Go, Field(description="Where a caller goes who presses nothing, or only wrong keys.")]
-    say: Said | None = None
+    say: Annotated[Said | None, Field(description="A prompt's name; nothing: made of the labels.")] = None
     invalid: Annotated[Said | None, Field(description="Said after a wrong key; nothing: wrong keys are overheard.")] = (
         "invalid"
     )
@@ -112,9 +112,9 @@ class CollectModel(FileModel):
     to: Annotated[Literal["card"], Field(description="card: the vault shows them to the agent who takes the call.")] = (
         "card"
     )
-    invalid: Said | None = "invalid"
+    invalid: Annotated[Said | None, Field(description="Said before it is asked again.")] = "invalid"
     tries: Tries = 2
-    wait: Seconds = 10.0
+    wait: Annotated[Seconds, Field(description="Seconds for each digit.")] = 10.0
 
 
 class VerifyModel(FileModel):
@@ -131,14 +131,14 @@ class HoursModel(FileModel):
     do: Literal["hours"]
     open: Go
     closed: Go
-    queue: str | None = None
+    queue: Annotated[str | None, Field(description="Nothing: the store.")] = None
 
 
 class BranchModel(FileModel):
     """By store, language or assurance; never by who calls."""
 
     do: Literal["branch"]
-    on: Literal["store", "language", "assurance"]
+    on: Annotated[Literal["store", "language", "assurance"], Field(description="What the way depends on.")]
     cases: Annotated[dict[str, Go], Field(min_length=1, description="For assurance: at least so much.")]
     otherwise: Go
 
@@ -147,7 +147,7 @@ class QueueModel(FileModel):
     """Wait for an agent. Without `waited` or `closed`: the words for it, then the end."""
 
     do: Literal["queue"]
-    queue: Go
+    queue: Annotated[str, Field(min_length=1, max_length=64, description="A queue of the chain file.")]
     needs: Annotated[
         list[str], Field(default_factory=list, description="Skills on top of the queue's: lang:fr, returns:4.")
     ]
@@ -183,14 +183,14 @@ class TransferModel(FileModel):
     """On with another store's flow. (On to another queue is a `queue` step.)"""
 
     do: Literal["transfer"]
-    store: Go
+    store: Annotated[str, Field(min_length=1, max_length=64, description="A store of the chain file.")]
 
 
 class HangUpModel(FileModel):
     """The end, with words or without."""
 
     do: Literal["hang_up"]
-    say: Said | None = None
+    say: Annotated[Said | None, Field(description="A prompt's name; nothing: no words.")] = None
 
 
 StepModel = Annotated[
@@ -213,7 +213,7 @@ StepModel = Annotated[
 class FlowModel(FileModel):
     """One flow: what a caller hears and is asked, step by step."""
 
-    steps: Annotated[dict[Name, StepModel], Field(min_length=1, max_length=MAX_STEPS)]
+    steps: Annotated[dict[Name, StepModel], Field(min_length=1, max_length=MAX_STEPS, description="By name.")]
     start: Annotated[str | None, Field(description="The first step; nothing: the one that stands first.")] = None
     languages: Annotated[
         list[Language],

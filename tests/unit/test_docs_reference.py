@@ -25,6 +25,7 @@ REFERENCE = ROOT / "docs" / "reference"
 PAGES = {
     "chain": "chain_reference",
     "configuration": "config_reference",
+    "flow": "flow_reference",
     "cli": "cli.reference",
     "ledger": "ledger.reference",
 }

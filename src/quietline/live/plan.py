@@ -15,6 +15,7 @@ from quietline.routing.hours import ALWAYS, open_at
 from quietline.routing.overflow import Load, Reach
 
 CLOCK_AGAIN = 60.0  # seconds between looks at the wall clock, which may be set
+GAVE_UP = ("caller_hung_up", "short_abandon")
 NOTHING = Flow("nothing", "sorry", {"sorry": HangUp("sorry")})  # of a chain without a single flow
 
 
@@ -39,6 +40,11 @@ class Plan:
     def queue(self, name: str) -> Queue | None:
         """None for one that is not in this chain: a call of an earlier life may name it."""
         return self._queues.get(name)
+
+    def gave_up(self, queue: str, waited: float, agent: str) -> str:
+        """The outcome of a caller's hang-up: one who waited less than the queue's threshold has changed their mind."""
+        line = self._queues.get(queue)
+        return GAVE_UP[line is not None and not agent and waited < line.service_level.short_abandon]
 
     def closed_at(self, wall: float) -> Container[str]:
         """What is closed at this time, as `Facts.closed` reads it. Looked up when asked."""
