@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -143,9 +147,52 @@ async def test_an_agent_without_a_current_certificate_gets_no_offer(shop: Shop) 
         await shop.queued(1)
         (call,) = shop.journal()
         groups = (await shop.ask("explain", call=call))["groups"]
-        assert ["not offered: certificate"] == [each["words"][:24] for each in groups if bea.token in each["agents"]]
+        assert [each["words"][:24] for each in groups if bea.token in each["agents"]] == ["not offered: certificate"]
         assert set((await bea.view())["lapsed"]) >= {"contact", "invoice"}
         async with shop.agent("mia") as mia:
             await shop.taken(mia)
             await hear_each_other(caller, mia)
         assert bea.phone.legs == []
+
+
+async def _reported(shop: Shop, by: str) -> list[dict[str, Any]]:
+    """What `quietline report` says of today."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "quietline.cli",
+            "report",
+            "--by",
+            by,
+            "--json",
+            "--config",
+            str(shop.site.config_path),
+        ),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (0, b"")
+    found: list[dict[str, Any]] = json.loads(out)
+    return found
+
+
+async def test_a_call_is_in_the_days_report_by_other_tokens(shop: Shop) -> None:
+    before = (await _reported(shop, "queue"))[-1]["answered"]
+    async with shop.agent("mia") as mia, shop.caller() as caller:
+        call = await shop.talk(caller, mia)
+        await caller.hangs_up()
+        await mia.reaches("ready")
+
+    async def counted() -> bool:
+        return bool((await _reported(shop, "queue"))[-1]["answered"] == before + 1)
+
+    await becomes(counted, "the report counts the call")
+    (row,) = [row for row in await _reported(shop, "agent") if row["agent"] == mia.token]
+    assert row["aht_s"] > 0
+    stores = {row["store"]: row for row in await _reported(shop, "store")}
+    assert stores["north"]["answered"] >= 1
+    kept = (shop.site.config.paths.state / "controller" / "history.db").read_bytes()
+    for token in (call, call.removeprefix("call_"), mia.token, caller.person.number):
+        assert token.encode() not in kept

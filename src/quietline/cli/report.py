@@ -23,7 +23,7 @@ from quietline.config_file import load
 from quietline.errors import ConfigError, QuietlineError
 from quietline.installation import history_key
 from quietline.live.history import agent_token
-from quietline.reports.definitions import FORMULAS, Definition, Standard
+from quietline.reports.definitions import FORMULAS, Definition, Standard, Sums
 from quietline.reports.history_file import FILE, HistoryReader
 from quietline.reports.intervals import DAY, Intervals
 from quietline.reports.plots import DayPlot, Line, check_path, draw
@@ -117,8 +117,7 @@ def _count(
             whole.span(span)
     finally:
         reader.close()
-    totals = [figures(each, standard) for each in whole.groups.values()]
-    return tally, totals[0] if totals else {}
+    return tally, figures(whole.groups.get(By.ALL.value, Sums()), standard)
 
 
 # Which time

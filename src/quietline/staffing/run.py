@@ -80,13 +80,14 @@ def _run_day(
 ) -> None:
     whole, queues = Tally(scenario.standard), Tally(scenario.standard, By.QUEUE)
     tallies = (whole, queues, outcome.by_interval, outcome.by_queue)
+    timed = (whole, outcome.by_interval)  # queues have no agents' time
 
     def visit(made: Visit) -> None:
         for tally in tallies:
             tally.visit(made)
 
     def span(made: Span) -> None:
-        for tally in tallies:
+        for tally in timed:
             tally.span(made)
 
     watch = EstimatesWatch(scenario.world)
