@@ -19,11 +19,14 @@ from quietline.errors import Denied, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.live.aliases import alias
 from quietline.live.attendant import Attendant
+from quietline.live.consult import Consult
 from quietline.live.floor import Interrupted
+from quietline.live.handover import Handover
 from quietline.live.house import House
 from quietline.live.place import Place
 from quietline.live.plan import GAVE_UP
 from quietline.live.step_up import step_up
+from quietline.live.wishes import Wish
 from quietline.plain import plain
 from quietline.routing.flow_run import Closed, Consented, End, Enter, Event, Position, Waited
 from quietline.routing.model import GiveUp, Offer, Overdue, Withdraw
@@ -58,6 +61,9 @@ class Progress:
     agent: str = ""
     attempts: int = 0
     grant: str = ""
+    only_agent: str = ""  # to whom alone the caller is handed on
+    consults: int = 0  # how often a colleague was asked
+    consulting: str = ""  # the colleague who is being asked
     last_agent: str = ""  # whom the caller knows (strategy sticky)
     vault: str = "connecting"  # as on the agent's page: "connecting" | "ok" | "refused" | "unavailable"
     outcome: str = ""
@@ -71,7 +77,7 @@ class CallOver(Exception):
         self.reason = reason
 
 
-class Call:
+class Call(Handover):
     """One caller's call."""
 
     def __init__(
@@ -91,6 +97,7 @@ class Call:
         self._plan = house.plans.now  # a call keeps the one it began with
         self._attendant = Attendant(self._plan, media, self, house.clock)
         self._wanted: Enter | None = None
+        self.asking: Consult | None = None
 
     async def run(self) -> None:
         """Tell the story from the step where it stands, until either side, the desk or a fault ends it."""
@@ -177,15 +184,20 @@ class Call:
         self._record(Kind.CALL_QUEUED, queue=progress.queue)
         self._place = Place(
             self.house, self._plan, self.media, progress.id, progress.store, self.language, self._waits_for,
-            progress.since, self._record, self._spawn, progress.last_agent,
+            progress.since, self._record, self._spawn, progress.last_agent, progress.only_agent,
         )  # fmt: skip
+        progress.only_agent = ""
         return await self._turns(self._place) if self._place.take() else Closed()
 
     async def _turns(self, place: Place) -> Event | None:
         while True:
             turn = await self.house.floor.turn(self.progress.id)
+            if isinstance(turn, Interrupted) and isinstance(turn.why, Wish):
+                continue  # of the agent who handed the caller on, too late
             if isinstance(turn, Offer) and await self._ring(turn, place):
                 return None
+            if isinstance(turn, Offer):
+                place.open_to_all()
             if isinstance(turn, GiveUp | Interrupted):
                 await place.leave()
                 return cast(Event, turn.why) if isinstance(turn, Interrupted) else Waited()
@@ -252,16 +264,7 @@ class Call:
             pass
         offered.reschedule(0.0)
 
-    # (8) They talk. The desk shows the minimum; each further look is the vault's to decide.
-    async def _converse(self) -> None:
-        self._record(Kind.CALL_CONNECTED, agent=self.progress.agent)
-        self.house.outlook.answered(self.progress.id)
-        self._spawn(self._open_grant())
-        self._spawn(self._hear_agent())
-        while not isinstance(turn := await self.house.floor.turn(self.progress.id), Overdue):
-            pass
-        raise CallOver(turn.reason)
-
+    # (8) They talk (handover.py): the desk shows the minimum; each further look is the vault's to decide.
     async def _open_grant(self) -> None:
         """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
         retries = CONFIRM_RETRIES
@@ -292,6 +295,8 @@ class Call:
             event = await self.agent_leg.next_event()
             if event.kind is LegEventKind.OFFER:
                 await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
+            elif event.kind is LegEventKind.ENDED and self.asking:
+                return self.settle("complete")  # who leaves a consultation leaves the caller to the colleague
             elif event.kind is LegEventKind.ENDED:
                 raise CallOver("agent_lost" if event.reason else "agent_hung_up")
 
@@ -319,6 +324,8 @@ class Call:
         self.leg.hang_up()
         if self.agent_leg:
             self.agent_leg.hang_up()
+        if self.asking:
+            self.asking.let_go()
         self.house.floor.leave(self.progress.id, self.progress.agent)
         self.house.outlook.left(self.progress.id, hung_up=self.progress.outcome in GAVE_UP)
         # The vault closes every grant of the leg at this word; a missed one opens nothing, for it asks the edge.
@@ -362,12 +369,17 @@ class Call:
             if event.kind is LegEventKind.OFFER:
                 await self._reoffer(self.leg, self.media.caller_reoffer, event)
             elif event.kind in (LegEventKind.ENDED, LegEventKind.CANCELLED):
-                progress, waited = self.progress, self.house.clock.monotonic() - self.progress.since
-                raise CallOver("caller_lost" if event.reason else self._plan.gave_up(progress.queue, waited, progress.agent))
+                progress, now = self.progress, self.house.clock.monotonic()
+                word = self._plan.gave_up(progress.queue, now - progress.since, progress.agent)
+                raise CallOver("caller_lost" if event.reason else word)
 
     def hang_up(self, reason: str = "agent_hung_up") -> None:
-        """The desk, or the controller's own end, asks for the end."""
-        if not self._told_to_end:
+        """The desk, or the controller's own end, asks for the end. An agent who leaves while a colleague is asked
+        leaves the caller to them."""
+        if self.asking and self.agent_leg and reason == "agent_hung_up":
+            self.agent_leg.hang_up()
+            self.settle("complete")
+        elif not self._told_to_end:
             self._told_to_end = reason
             if self._tasks:
                 self._spawn(self._end())
@@ -384,7 +396,7 @@ class Call:
 
     async def _probe_legs(self) -> None:
         """A dead phone, tab or network sends no BYE; a relay that lost the call carries no sound."""
-        for leg in (self.leg, self.agent_leg):
+        for leg in (self.leg, self.agent_leg, self.asking.leg if self.asking else None):
             if leg and leg.alive:
                 leg.probe(PROBE_WAIT)
         await self.media.silence_seconds()
@@ -416,6 +428,7 @@ class Call:
         queue, progress = self._plan.queue(self.progress.queue), self.progress
         self.house.floor.show(
             agent,
+            callback="",
             alias=progress.alias,
             queue=queue.name if queue else progress.queue,
             topic=queue.reason if queue else "",
@@ -423,6 +436,16 @@ class Call:
             assurance=progress.assurance,
             vault=progress.vault,
         )
+
+    async def _goes_another_way(self, ended: Event) -> None:
+        """A wait after a transfer was in vain: on in the flow where there is one, else the end."""
+        if not self._attendant.position.step:
+            await asyncio.sleep(await self.media.play(spoken(Prompt.SORRY, self.language)))
+            raise CallOver("waited_too_long")
+        self._goes_on(await self._attendant.after(ended))
+
+    def _overdue(self, turn: Overdue) -> None:
+        raise CallOver(turn.reason)
 
     def _record(self, kind: Kind, **fields: str | int | float | bool) -> None:
         self.house.recorder.record(kind, self.leg_id, call=self.progress.id, **fields)
@@ -451,6 +474,7 @@ class Call:
             "leg": self.leg.save(),
             "media": self.media.save(),
             "agent_leg": self.agent_leg.save() if self.agent_leg else None,
+            "second_leg": self.asking.leg.save() if self.asking and self.asking.leg else None,
         }
 
     def _spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
@@ -471,7 +495,7 @@ SAVED_AT_ONCE = (Call._admit, Call._find_agent)
 def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, progress: dict[str, Any]) -> Call:
     """A call of an earlier life, where it stood. A phone that was ringing is let go; the place in the queue stays."""
     call = Call(house, leg, media, Progress(**progress), agent_leg)
-    if call.progress.step < STORY.index(Call._converse) and agent_leg:
+    if agent_leg and (call.progress.step < STORY.index(Call._converse) or not call.progress.agent):
         agent_leg.hang_up()
         call.agent_leg = None
     if call.progress.agent:

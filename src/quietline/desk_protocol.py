@@ -8,6 +8,12 @@ Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
     hang_up    call                                           end the agent's call
     verify     call                                           start the keyed one-time code
     wrap_up_done  call                                        back to ready
+    transfer   call, queue=... or colleague=token             hand the caller on at once
+    consult    call, colleague=token                          ask a colleague first; the caller hears music
+    complete   call                                           the colleague takes the caller over
+    take_back  call                                           the caller comes back; the colleague is let go
+    targets    call                                           -> {"queues": [{"id", "name"}], "agents": [token, ...]}:
+                                                              to whom the caller may be handed on now
     floor                                                     -> counts: calls waiting, longest wait, agents by state
     reload                                                    root only: read the chain anew; calls keep their places
 
@@ -53,6 +59,8 @@ class AgentView:
     vault: str = "ok"  # "connecting" | "ok" | "refused" | "unavailable": the call goes on, nothing can be shown
     lapsed: tuple[str, ...] = ()  # data classes whose certificate has lapsed: no offers from them
     callback: str = ""  # "" | "offered": the customer is rung once you answer | "dialling": their phone rings
+    consult: str = ""  # "" | "ringing" | "talking": a colleague is asked | "asked": a colleague asks you
+    colleague: str = ""  # the other agent's token, meanwhile
     revision: int = 0  # grows with every change, over restarts of the controller too: of two views the larger is newer
 
 

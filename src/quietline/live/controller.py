@@ -108,6 +108,8 @@ class Controller:
         telephony = self._house.telephony
         leg = telephony.restore(record["leg"])  # type: ignore[arg-type]
         agent_leg: Leg | None = telephony.restore(record["agent_leg"]) if record["agent_leg"] else None  # type: ignore[arg-type]
+        if record.get("second_leg"):  # a colleague who was being asked is let go; the caller goes back (handover.py)
+            telephony.restore(record["second_leg"]).hang_up()  # type: ignore[arg-type]
         media = self._relay.restore(record["media"])  # type: ignore[arg-type]
         return resume(self._house, leg, media, agent_leg, record["progress"])  # type: ignore[arg-type]
 

@@ -9,6 +9,7 @@ from quietline.call import Call
 from quietline.chain import Chain
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError
+from quietline.live.consult import Consult
 from quietline.live.floor import Floor
 from quietline.live.tries import Try
 from quietline.plain import plain
@@ -73,7 +74,35 @@ class DeskServer:
         self._own(frame).hang_up()
 
     def _op_verify(self, frame: Frame) -> None:
-        self._own(frame).verify()
+        self._talking(frame).verify()
+
+    def _op_transfer(self, frame: Frame) -> None:
+        call = self._talking(frame)
+        queue, colleague = str(frame.get("queue", "")), str(frame.get("colleague", ""))
+        if bool(queue) == bool(colleague):
+            raise ProtocolError("transfer: want a queue or a colleague")
+        if queue and call.house.plans.now.queue(queue) is None:
+            raise Denied("no-such-queue", "there is no such queue any more")
+        if colleague:
+            self._free(colleague, frame)
+        call.transfer(queue, colleague)
+
+    def _op_consult(self, frame: Frame) -> None:
+        call = self._talking(frame)
+        colleague = str(frame.get("colleague", ""))
+        self._free(colleague, frame)
+        call.consult(colleague)
+
+    def _op_complete(self, frame: Frame) -> None:
+        self._talking(frame, asking=True).settle("complete")
+
+    def _op_take_back(self, frame: Frame) -> None:
+        self._talking(frame, asking=True).settle("back")
+
+    def _op_targets(self, frame: Frame) -> dict[str, Any]:
+        call = self._talking(frame)
+        queues = [{"id": queue.id, "name": queue.name} for queue in call.house.plans.now.chain.queues]
+        return {"queues": queues, "agents": [each for each in self._floor.ready() if each != _agent(frame)]}
 
     def _op_wrap_up_done(self, frame: Frame) -> None:
         self._floor.wrapped_up(_agent(frame))
@@ -90,8 +119,22 @@ class DeskServer:
         chain = self._reload()
         return {"stores": len(chain.stores), "queues": len(chain.queues), "flows": len(chain.flows)}
 
-    def _own(self, frame: Frame) -> Call | Try:
+    def _talking(self, frame: Frame, asking: bool = False) -> Call:
+        """The agent's call, in which nobody is asked yet, or with `asking` somebody is."""
+        call = self._own(frame)
+        if not isinstance(call, Call) or (call.asking is not None) is not asking:
+            raise Denied("not-now", "this does not fit the call as it stands")
+        return call
+
+    def _free(self, colleague: str, frame: Frame) -> None:
+        if colleague == _agent(frame) or colleague not in self._floor.ready():
+            raise Denied("not-ready", "this colleague is not ready any more")
+
+    def _own(self, frame: Frame) -> Call | Try | Consult:
         name = str(frame.get("call"))
+        main = self._calls.get(name.partition(".")[0])
+        if main and main.asking and (main.asking.id, main.asking.agent) == (name, _agent(frame)):
+            return main.asking
         call = self._calls.get(name) or self._tries.get(name)
         if call is None or call.progress.agent != _agent(frame):
             raise Denied("not-your-call", "the call has ended, or is another agent's")

@@ -102,6 +102,19 @@ class Floor:
         if self._watcher:
             self._watcher.given_up(call)
 
+    def tell(self, call: str, wish: object) -> None:
+        """Let `turn` tell what an agent wishes for their call."""
+        self._seat(Interrupted(call, wish))
+
+    def beside(self, waiting: Waiting) -> None:
+        """An offer to one person for a call that is in somebody's hands: no caller waits, and none is counted."""
+        self._seats.setdefault(waiting.call, asyncio.Queue())
+        self._apply(self._matcher.enter(waiting, *self._now()))
+
+    def finished(self, agent: str) -> None:
+        """The agent has no part in their call any more; it goes on without them."""
+        self._apply(self._matcher.ended(agent, self._clock.monotonic()))
+
     def answered(self, offer: Offer, **shown: Any) -> bool:
         """The agent took it; `shown` goes on their page. False when the offer was withdrawn meanwhile."""
         decisions = self._matcher.answered(offer.call, offer.agent, self._clock.monotonic())
@@ -144,6 +157,10 @@ class Floor:
         self._apply(self._matcher.staff(agents, *self._now()))
         for known in self._early.keys() & {agent.id for agent in agents}:
             self.wish(known, self._early.pop(known), self.phone(known))
+
+    def ready(self) -> tuple[str, ...]:
+        """Who could be asked for a word now."""
+        return tuple(agent.id for agent in self._matcher.agents() if agent.state is State.READY)
 
     def phone(self, agent: str) -> AgentPhone:
         """How this agent's phone speaks."""

@@ -39,6 +39,7 @@ class Place:
     note: Callable[..., None]  # of a ledger entry: a Kind and its fields
     spawn: Callable[[Awaitable[Any]], asyncio.Task[Any]]
     last_agent: str = ""
+    only_agent: str = ""  # a transfer to one person, as long as they may take it
     _helped: set[str] = field(default_factory=set)
     _company: list[asyncio.Task[Any]] = field(default_factory=list)
 
@@ -46,6 +47,8 @@ class Place:
         """Enter the queue, in company. False when all that could take the call is closed: then nobody rings."""
         if not self._enter():
             return False
+        if self.only_agent and self.house.floor.view(self.only_agent).call != self.call:
+            self.open_to_all()  # they are busy with somebody else by now
         self.house.outlook.entered(self.call, self.wanted.queue, self.store, self.since)
         self._accompany()
         return True
@@ -55,6 +58,12 @@ class Place:
         self.wanted = replace(self.wanted, hold="")
         if not self.take():
             self.house.floor.interrupt(self.call, Closed())
+
+    def open_to_all(self) -> None:
+        """The one person it was for does not take it: whoever may, by the queue's rule."""
+        if self.only_agent:
+            self.only_agent = ""
+            self._enter()
 
     async def leave(self) -> None:
         """Out of the queue, without an agent."""
@@ -78,7 +87,10 @@ class Place:
         if stores is None:
             return False
         wanted = self.wanted
-        waiting = Waiting(self.call, wanted.queue, self.since, wanted.needs, stores, wanted.head_start, self.last_agent)
+        waiting = Waiting(
+            self.call, wanted.queue, self.since, wanted.needs, stores, wanted.head_start,
+            self.last_agent, self.only_agent,
+        )  # fmt: skip
         try:
             self.house.floor.enter(waiting)
         except ConfigError:  # the queue was taken out of the chain while the caller was on the way to it

@@ -51,7 +51,8 @@ class MovingMedia(RtpengineMedia):
 
     async def _drop_attempt(self) -> None:
         await super()._drop_attempt()
-        self._state.agent_tag = self._state.agent_suite = ""
+        await self._drop_second()
+        self._state.agent_tag = self._state.agent_suite = self._state.first = ""
 
     # A callback: first the agent, then the customer
 
@@ -178,7 +179,8 @@ class MovingMedia(RtpengineMedia):
     async def take_back(self) -> None:
         """See `CallMedia`."""
         async with self._lock:
-            await self._rejoin()
+            if self._state.first:
+                await self._rejoin()
             await self._drop_second()
 
     async def hand_over(self) -> None:

@@ -1,0 +1,206 @@
+"""While they talk, the agent may hand the caller on: at once (blind), or after a word with a colleague (warm).
+
+At most one grant lives on a call at any moment: the first agent's closes before anybody else's opens, and a colleague
+who is only asked has none. The caller keeps place and assurance. Each hand-over is in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from quietline.errors import Unavailable
+from quietline.ledger.vocabulary import Kind
+from quietline.live.consult import Consult
+from quietline.live.floor import Interrupted
+from quietline.live.house import House
+from quietline.live.wishes import Ask, Pass, Settle, Wish
+from quietline.routing.flow_run import Enter, Event
+from quietline.routing.model import Overdue
+from quietline.telephony.ports import CallMedia, Leg
+
+if TYPE_CHECKING:
+    from quietline.call import Progress
+
+log = structlog.get_logger()
+
+LONGEST_CONSULT = 300.0  # seconds two agents may talk while the caller waits; then the caller is taken back
+
+
+class Handover:
+    """The part of `Call` in which its agent talks to the caller and may hand them on."""
+
+    house: House
+    media: CallMedia
+    progress: Progress
+    leg: Leg
+    agent_leg: Leg | None
+    asking: Consult | None
+    _wanted: Enter | None
+
+    @property
+    def leg_id(self) -> str:
+        raise TypeError("Call has it")
+
+    # What the desk may ask for; what does not fit any more does nothing
+
+    def transfer(self, queue: str = "", agent: str = "") -> None:
+        """Hand the caller on to a queue or to one colleague, without a word."""
+        self.house.floor.tell(self.progress.id, Pass(queue, agent))
+
+    def consult(self, agent: str) -> None:
+        """Ask a colleague first; the caller hears music."""
+        self.house.floor.tell(self.progress.id, Ask(agent))
+
+    def settle(self, how: str) -> None:
+        """End the consultation: "complete" or "back"."""
+        self.house.floor.tell(self.progress.id, Settle(how))
+
+    # (8) They talk. The desk shows the minimum; each further look is the vault's to decide. The agent may hand on.
+    async def _converse(self) -> None:
+        while True:
+            if self.progress.consulting:  # another life: the colleague's leg is gone, the caller comes back
+                self.progress.consulting = ""
+                await self.media.take_back()
+            if not self.progress.agent:
+                await self._find_next()
+            self._record(Kind.CALL_CONNECTED, agent=self.progress.agent)
+            self.house.outlook.answered(self.progress.id)
+            await self._talk()
+
+    async def _talk(self) -> None:
+        """Until the agent has handed the caller on; every other end raises."""
+        works = [self._spawn(self._open_grant()), self._spawn(self._hear_agent())]
+        handed = await self._until_handed_on()
+        for work in works:
+            work.cancel()
+        await asyncio.wait(works)
+        await (self._hand_over(handed) if isinstance(handed, Consult) else self._pass_on(handed))
+
+    async def _until_handed_on(self) -> Pass | Consult:
+        while True:
+            wish = await self._next_wish()
+            if isinstance(wish, Pass):
+                return wish
+            if isinstance(wish, Ask) and (asked := await self._ask(wish.agent)):
+                return asked
+
+    async def _next_wish(self) -> Wish:
+        while True:
+            turn = await self.house.floor.turn(self.progress.id)
+            if isinstance(turn, Overdue):
+                self._overdue(turn)
+            if isinstance(turn, Interrupted) and isinstance(turn.why, Wish):
+                return turn.why
+
+    # A blind transfer
+
+    async def _pass_on(self, wish: Pass) -> None:
+        """The first agent's grant closes at once, their leg ends, and the caller waits at the front: the place is the
+        arrival's."""
+        progress, first = self.progress, self.progress.agent
+        await self._part("blind", queue=wish.queue or progress.queue, to=wish.agent)
+        await self.media.park()
+        progress.queue, progress.last_agent = wish.queue or progress.queue, wish.agent or progress.last_agent
+        progress.only_agent, progress.since = wish.agent, progress.arrived
+        self._wanted = Enter(progress.queue)
+        log.info("a caller was handed on", call=progress.id, by=first)
+        self._save()
+
+    async def _find_next(self) -> None:
+        """As step 6, from the front of the queue. Another life waits on there."""
+        self._wanted = self._wanted or Enter(self.progress.queue)
+        while (ended := await self._wait()) is not None:
+            await self._goes_another_way(ended)
+
+    async def _part(self, how: str, **fields: str) -> None:
+        """The first agent has no part in the call any more."""
+        progress, leg = self.progress, self.agent_leg
+        first, progress.agent, progress.grant, self.agent_leg = progress.agent, "", "", None
+        if leg:
+            leg.hang_up()
+            if leg.ticket:
+                with suppress(Unavailable):  # the vault asks the edge before every look, and the leg has ended
+                    await self.house.vault.hang_up(leg.ticket.id)
+        self._record(Kind.CALL_TRANSFERRED, how=how, agent=first, **fields)
+        self.house.floor.finished(first)
+
+    # A warm transfer
+
+    async def _ask(self, agent: str) -> Pass | Consult | None:
+        """A word with a colleague. The consultation when they take the caller over; None when the first has them back;
+        a pass when nobody is left: then the queue takes the caller."""
+        progress = self.progress
+        progress.consults += 1
+        asking = self.asking = Consult(self.house, self.media, f"{progress.id}.{progress.consults}", progress, agent)
+        progress.consulting = agent
+        self._save()
+        try:
+            if await asking.ring():
+                self._save()
+                async with asyncio.timeout(LONGEST_CONSULT):
+                    if await self._decided(asking) == "complete":
+                        return asking
+        except TimeoutError:
+            log.info("a consultation took too long", call=progress.id)
+        await asking.ended()
+        self.asking, progress.consulting = None, ""
+        if self.agent_leg is None or not self.agent_leg.alive:
+            return Pass(progress.queue)
+        await self.media.take_back()
+        self._save()
+        return None
+
+    async def _decided(self, asking: Consult) -> str:
+        listening = self._spawn(asking.listen())
+        try:
+            while not isinstance(wish := await self._next_wish(), Settle):
+                pass
+            return wish.how
+        finally:
+            listening.cancel()
+
+    async def _hand_over(self, asked: Consult) -> None:
+        """The colleague has the call. The first agent's grant is closed before theirs opens."""
+        progress = self.progress
+        await self.media.hand_over()
+        await self._part("warm", queue=progress.queue, to=asked.agent)
+        self.agent_leg, self.asking = asked.leg, None
+        progress.agent, progress.consulting = asked.agent, ""
+        self.house.floor.leave(asked.id)
+        self.house.floor.adopt(progress.id, progress.agent, progress.queue, consult="", colleague="")
+        self._show(progress.agent)
+        self._save()
+
+    # What `Call` has
+
+    async def _wait(self) -> Event | None:
+        raise TypeError("Call has it")
+
+    async def _goes_another_way(self, ended: Event) -> None:
+        raise TypeError("Call has it")
+
+    async def _open_grant(self) -> None:
+        raise TypeError("Call has it")
+
+    async def _hear_agent(self) -> None:
+        raise TypeError("Call has it")
+
+    def _overdue(self, turn: Overdue) -> None:
+        raise TypeError("Call has it")
+
+    def _show(self, agent: str) -> None:
+        raise TypeError("Call has it")
+
+    def _record(self, kind: Kind, **fields: str | int | float | bool) -> None:
+        raise TypeError("Call has it")
+
+    def _save(self) -> None:
+        raise TypeError("Call has it")
+
+    def _spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+        raise TypeError("Call has it")
