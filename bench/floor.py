@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.stage import Generator, cpu_seconds, family, generators, load_average
 from quietline.telephony.edge import KAMAILIO, MODULES
-from quietline.testing.edge_kit import free_ports
+from quietline.testing.ports import free_ports
 
 CONFIG = """#!KAMAILIO
 debug=-2

@@ -21,7 +21,7 @@ from quietline.sip.core import Settings
 from quietline.sip.parse import parse
 from quietline.sip.session import Event, Send, Session, What
 from quietline.telephony.endpoint import SipEndpoint, SipLeg
-from quietline.testing.sip_network import free_ports
+from quietline.testing.ports import free_ports
 
 CALLS = 3_000
 EDGE = ("127.0.0.1", 5090)
@@ -127,14 +127,14 @@ async def endpoint_calls(calls: int) -> float:
     endpoint = SipEndpoint(Config())
     out: list[bytes] = []
 
-    class Wire(asyncio.DatagramTransport):
-        def sendto(self, data: object, addr: object = None) -> None:
-            out.append(data)  # type: ignore[arg-type]
+    class Wire:
+        def sendto(self, data: bytes, _: object) -> None:
+            out.append(data)
 
         def close(self) -> None:
             out.clear()
 
-    endpoint.connection_made(Wire())
+    endpoint._wire = Wire()
     arrivals = endpoint.incoming()
     legs: list[SipLeg] = []
 
@@ -144,7 +144,7 @@ async def endpoint_calls(calls: int) -> float:
         return sent
 
     def receive(received: bytes) -> list[bytes]:
-        endpoint.datagram_received(received, EDGE)
+        endpoint.heard(received, EDGE)
         return taken()
 
     async def one(n: int) -> None:

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from quietline.telephony.private_files import owner_ids, write_private
-from quietline.testing.edge_kit import free_ports
 from quietline.testing.namespaces import NetworkLab, Space
+from quietline.testing.ports import free_ports
 from quietline.testing.site import Site, sample_config
 from quietline.testing.turn import Turn, turn_url
 

@@ -9,7 +9,6 @@ import contextlib
 import math
 import os
 import random
-import socket
 import struct
 import subprocess
 import time
@@ -23,6 +22,7 @@ import pylibsrtp
 from quietline import config
 from quietline.telephony.prompts import Prompts
 from quietline.telephony.rtpengine import RtpengineRelay, command_line
+from quietline.testing.ports import free_ports
 
 RATE = 8_000
 FRAME = 160  # samples in 20 ms
@@ -30,15 +30,6 @@ SUITES = {
     "AES_CM_128_HMAC_SHA1_80": (30, pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80),
     "AEAD_AES_256_GCM": (44, pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM),
 }
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct free UDP ports: all are held until all are known."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def settings() -> config.Relay:

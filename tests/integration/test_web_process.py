@@ -22,6 +22,7 @@ from quietline.config_file import load
 from quietline.errors import ConfigError
 from quietline.sealed import Sealed, Ticket
 from quietline.testing.fake_desk import AMARA, CUSTOMER, FakeController, FakeVault
+from quietline.testing.ports import free_ports
 from quietline.web.assets import BUNDLE
 from quietline.web.process import listen, main, read_secret
 from quietline.wire import Frame, Peer, WireServer
@@ -33,19 +34,13 @@ pytestmark = [
 OPEN = Ticket("test", "test", -1)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
     """A folder with a configuration and a certificate for localhost."""
     web = tmp_path / "run" / "web"
     web.mkdir(parents=True)
     make_certificate(web)
-    write_config(tmp_path, free_port())
+    write_config(tmp_path, free_ports(1)[0])
     return tmp_path
 
 
@@ -283,7 +278,7 @@ def test_a_port_in_use(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ipv6_listens_beside_ipv4() -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     sockets = listen(["127.0.0.1", "::1"], port)
     assert [each.family for each in sockets] == [socket.AF_INET, socket.AF_INET6]
     for each in sockets:

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from quietline.errors import ProtocolError
-from quietline.testing.edge_kit import free_ports
+from quietline.testing.ports import free_ports
 from quietline.testing.tones import amplitude_of, sine
 from quietline.testing.wire import Edge
 

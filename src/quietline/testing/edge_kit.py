@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,21 +18,8 @@ from quietline.errors import QuietlineError
 from quietline.legs import HEADER, LegTicket, verify_leg
 from quietline.telephony.certificates import ensure_certificates
 from quietline.telephony.edge import EdgeRpc, edge_command, rpc_socket, write_edge
+from quietline.testing.ports import free_ports
 from quietline.testing.sip_wire import SDP, FakeController, Message, Peer, Request, StreamPeer, UdpPeer, WsPeer
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports free for TCP and UDP on loopback now, below the media and ephemeral ranges so that nobody takes them."""
-    found: list[int] = []
-    while len(found) < count:
-        port = 10_000 + secrets.randbelow(10_000)
-        with contextlib.suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", port))
-            udp.bind(("127.0.0.1", port))
-            if port not in found:
-                found.append(port)
-    return found
-
 
 TRUNKS = (
     Trunk("carrier-a", certificate_name="carrier-a.example"),

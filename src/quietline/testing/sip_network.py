@@ -6,7 +6,6 @@ import asyncio
 import heapq
 import itertools
 import random
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +15,7 @@ from quietline.sip.core import Settings
 from quietline.sip.message import Request, Response
 from quietline.sip.parse import parse
 from quietline.sip.session import Address, Effect, Event, Send, Session, What
+from quietline.testing.ports import free_ports
 
 A: Address = ("192.0.2.1", 5060)
 B: Address = ("192.0.2.2", 5060)
@@ -163,17 +163,6 @@ def call(network: Network, answer: str = ANSWER) -> tuple[Session, Session]:
     network.take(B, network.agents[B].answer(other, answer, network.now))
     network.run(network.now)
     return one, other
-
-
-def free_ports(count: int) -> list[int]:
-    """UDP ports on loopback that nobody has."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def config(**controller: object) -> Config:

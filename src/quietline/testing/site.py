@@ -29,7 +29,7 @@ from quietline.sealed import Sealed
 from quietline.telephony.certificates import issue_trunk
 from quietline.telephony.private_files import owner_ids, write_private
 from quietline.testing.code_gateway import CodeGateway
-from quietline.testing.edge_kit import free_ports
+from quietline.testing.ports import free_ports
 from quietline.testing.sample import Chain, sample_chain
 from quietline.testing.wire import Edge as PhoneEdge
 from quietline.vault.client import AdminVaultClient
