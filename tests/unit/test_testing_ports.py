@@ -61,7 +61,8 @@ def test_more_than_there_are_is_said(block: Block, monkeypatch: pytest.MonkeyPat
         block.take(BLOCK)
 
 
-def test_a_released_block_may_be_taken_again(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_released_block_may_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = Block()
     monkeypatch.setattr(ports, "BLOCKS", range(block.first, block.first + 1, BLOCK))
     with pytest.raises(NoPorts, match="are held by other processes"):
         Block()

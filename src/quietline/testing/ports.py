@@ -7,10 +7,10 @@ a block of ports to itself for its life, and hands each of them out once before 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import socket
-from collections.abc import Iterator
 
 FIRST, LAST = 10_000, 19_999  # below the relay's range and the kernel's ephemeral one (net.ipv4.ip_local_port_range)
 BLOCK = 250  # ports; the first is the block's guard
@@ -26,27 +26,20 @@ class Block:
 
     def __init__(self) -> None:
         self._guard, self.first = _guarded()
-        self._turn: Iterator[int] = iter(())
+        self._turn = itertools.cycle(range(self.first + 1, self.first + BLOCK))
 
     def take(self, count: int) -> list[int]:
         """Ports of this block that are free for TCP and UDP on loopback now. Raises NoPorts."""
         found: list[int] = []
-        for port in self._round(2 * BLOCK):
+        for _ in range(BLOCK - 1):
             if len(found) == count:
                 break
-            if port not in found and _is_free(port):
+            port = next(self._turn)
+            if _is_free(port):
                 found.append(port)
         if len(found) < count:
             raise NoPorts(f"{count} ports wanted from {self.first + 1} on, {len(found)} free: stop what holds them")
         return found
-
-    def _round(self, most: int) -> Iterator[int]:
-        for _ in range(most):
-            port = next(self._turn, 0)
-            if not port:
-                self._turn = iter(range(self.first + 1, self.first + BLOCK))
-                port = next(self._turn)
-            yield port
 
     def release(self) -> None:
         os.close(self._guard)
