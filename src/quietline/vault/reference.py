@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from quietline.config import Controller
 from quietline.vault.blind_index import CUSTOMER_KEY, ORDER_RECORD
 from quietline.vault.schema import CLASSES, FIELDS, MINIMUM, DataClass
 
@@ -80,11 +81,36 @@ def files() -> str:
     return table(("file", "holds", "how", "a stolen copy tells"), rows)
 
 
+def reports() -> str:
+    """What the controller keeps beside the vault, for reports."""
+    rows = (
+        (
+            "visits: queue, store, times, outcome",
+            "service level, staffing (GDPR 6: legitimate interest)",
+            "a token of its own for each call, kept nowhere else",
+        ),
+        (
+            "agents' states: from when to when",
+            "occupancy, rosters (GDPR 6: legitimate interest; employer)",
+            "a token made of the agent's with `history.key`, which is root's",
+        ),
+    )
+    days = f"`controller.history_days` ({Controller().history_days:g} days), then deleted every hour"
+    return table(("in `state/controller/history.db`", "purpose", "whose", "kept"), ((*row, days) for row in rows))
+
+
+HISTORY = """\
+No number, name, customer or note is in it, and no token of the ledger's or the desk's: tokens of its own, and times, in
+the clear. Who has this file and the opened ledger can match a quiet hour's calls by their times, and who has
+`history.key` as well can say whose rows an agent's are. `quietline report` reads it, as root; the desk cannot.
+"""
+
+
 def page() -> str:
     """The whole page."""
     others = f"Further keyed indexes: `{CUSTOMER_KEY}` (the shop system's key), `{ORDER_RECORD}`, `staff.login`.\n"
     parts = (HEAD, "## Fields\n", fields(), others, "## Retention classes\n", classes(), "## Files\n", files())
-    return "\n".join(parts)
+    return "\n".join([*parts, "## For reports\n", reports(), HISTORY])
 
 
 def _names(data_class: DataClass) -> list[str]:
