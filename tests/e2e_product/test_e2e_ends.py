@@ -112,7 +112,8 @@ async def test_an_agent_dismissed_in_a_call_has_nothing_from_that_moment(stage) 
     cookies = {each["name"]: each["value"] for each in await agent.context.cookies()}
     _, body = await agent.call("GET", "/api/phone")
     phone = json.loads(body)
-    ear = await agent.ear()
+    witness = await stage.stack.enter_async_context(RemoteDesk(stage.site.url, stage.site.ca, cookies=cookies))
+    await witness.listens()
     vault = stage.site.admin()
     await vault.call("end_service", agent=stage.site.agents["wren"])
     await vault.close()
@@ -125,6 +126,7 @@ async def test_an_agent_dismissed_in_a_call_has_nothing_from_that_moment(stage) 
             await stolen.registers()
     await agent.page.get_by_label("Password").wait_for(timeout=6_000)  # the open stream is asked about every 2 s
     await caller.is_hung_up_on(within=3.0)
-    events = [each.text for each in await ear.settled() if each.kind == "event"]
-    assert [each for each in events if "signed-out" in each]
+    async with asyncio.timeout(6.0):
+        while {"reason": "signed-out"} not in witness.events:
+            await asyncio.sleep(0.1)
     assert stage.customers[0].orders[-1].reference not in await agent.text()

@@ -69,10 +69,14 @@ class RemoteDesk:
             raise ProtocolError(f"desk: sign-in answered {status}")
         self.csrf = json.loads(body)["csrf"]
 
-    async def ready(self, phone: str = "browser") -> None:
-        """Open the event stream, as a page does, and go ready."""
+    async def listens(self) -> None:
+        """Open the event stream, as a page does, until this desk is left; what it says is in `events`."""
         self._stream = asyncio.get_running_loop().create_task(self._listen())
         await asyncio.wait_for(self._heard.wait(), 10.0)
+
+    async def ready(self, phone: str = "browser") -> None:
+        """Listen, and go ready."""
+        await self.listens()
         status, _ = await self.post("/api/state", {"state": "ready", "phone": phone})
         if status >= 300:
             raise ProtocolError(f"desk: going ready answered {status}")

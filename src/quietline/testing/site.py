@@ -24,7 +24,7 @@ from typing import Any
 
 from quietline.config import Config, Controller, Edge, Paths, Queue, Relay, Store, Trunk, Users, Vault, Web
 from quietline.config_file import dump
-from quietline.errors import QuietlineError, Unavailable
+from quietline.errors import ConfigError, QuietlineError, Unavailable
 from quietline.sealed import Sealed
 from quietline.telephony.certificates import issue_trunk
 from quietline.telephony.private_files import owner_ids, write_private
@@ -98,7 +98,11 @@ class Site:
         return self.config.paths.state.parent
 
     async def __aenter__(self) -> Site:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:  # a start that failed or was given up leaves no process behind either
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(
@@ -208,6 +212,20 @@ class Site:
         for data_class, days in person.certificates.items():
             until = time.time() + days * DAY
             await vault.call("certify", agent=answer["agent"], data_class=data_class, until=until)
+
+    async def apply(self, chain: Path) -> str:
+        """Put a chain file in force by `quietline apply`; what it said. Raises ConfigError with its words on refusal."""
+        words = ("apply", str(chain), "--yes", "--config", str(self.config_path))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "quietline.cli", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), READY_WAIT)
+        if process.returncode:
+            raise ConfigError(output.decode().strip())
+        return output.decode()
 
     # Asking
 
