@@ -1,6 +1,6 @@
 """What a whole call costs: edge → controller → relay → edge → agent, every safeguard on, and with each taken away.
 
-    python -m bench calls [--long]        a table, and bench/out/calls.json; --long: the rate is held for five minutes
+    python -m bench calls [--long]        a table, and bench/out/calls.json; --long: also 200/s for five minutes
 
 Callers and agents' phones are processes of `load.py`; their CPU is not counted. No prompt, no menu, no RTP. CPU is
 that of the product's processes by the kernel's account (10 ms steps over thousands of calls). The load average stands
@@ -32,8 +32,10 @@ from bench.stage import PARTS, Stage, bench_config, generators, load_average, me
 OUT = Path(__file__).with_name("out") / "calls.json"
 AGENTS = 200
 RATE, SECONDS, HOLD = 100.0, 10.0, 0.3  # of every CPU row
-STEPS = (100.0, 150.0, 200.0, 250.0, 300.0, 350.0, 400.0)  # calls/s tried for call.max_cps
-STEP_SECONDS, LONG_SECONDS = 20.0, 300.0
+STEPS = (100.0, 150.0, 175.0, 200.0, 225.0, 250.0, 300.0, 350.0, 400.0)  # calls/s tried for call.max_cps
+STEP_SECONDS = 20.0
+LONG_RATE, LONG_SECONDS = 200.0, 300.0
+OVERLOAD = 1.5  # times the highest rate: what cannot be carried is refused, and what is accepted succeeds
 GOOD_P99_MS = 100.0
 FRESH_RATE = 20.0  # of the row with a TLS handshake for each call; at 100/s the edge's one TLS worker is overrun
 STANDING = (50, 200, 800)
@@ -55,6 +57,7 @@ CASES = (
     Case("on", said="TLS, SDES SRTP, vault, grants, ledger; connections stand"),
     Case("on_new_connections", fresh=True, said="a TLS handshake with client certificate for each call; 20 calls/s"),
     Case("without_encryption", frozenset({"srtp"}), clear=True, said="UDP trunk and phones, RTP"),
+    Case("without_policy", frozenset({"policy"}), said="no question reaches Cedar; calls alone ask none, looks do"),
     Case("without_ledger", frozenset({"ledger"}), said="the vault writes nothing down"),
     Case("without_vault", frozenset({"vault"}), said="no match, grants, policy, ledger"),
     Case("off", frozenset({"vault", "srtp"}), clear=True, said="all of these away"),
@@ -95,7 +98,8 @@ async def load(stage: Stage, callers: Any, phones: Any, rate: float, seconds: fl
     calls = max(1, told["ended"])
     refused = told["refused"].get("503", 0)
     failures = len(told["started"]) - told["ended"] - refused
-    ring = [(rung - sent) * 1e3 for rung, sent in zip(heard["rung"], told["started"], strict=False)]
+    pairs = zip(heard["rung"], () if refused else told["started"], strict=False)  # a refused call rings nobody
+    ring = [(rung - sent) * 1e3 for rung, sent in pairs]
     return Result(
         calls, failures, [each * 1e3 for each in told["answers"]], ring,
         {name: spent.found[name] / calls for name in PARTS}, told["late"] * 1e3, load_average(),
@@ -127,18 +131,51 @@ async def cpu_case(stage: Stage, case: Case) -> Result:
 async def highest_rate(
     stage: Stage, callers: Any, phones: Any, seconds: float
 ) -> tuple[float, list[tuple[float, Result]]]:
-    """The highest of STEPS at which no call fails and p99 INVITE→200 stays below 100 ms; a step may be tried twice."""
+    """The highest of STEPS at which no call fails or is refused and p99 INVITE→200 stays below 100 ms; a step may be
+    tried twice."""
     best, tried = 0.0, []
     for rate in STEPS:
         for _ in range(2):
             result = await load(stage, callers, phones, rate, seconds)
             tried.append((rate, result))
-            if good := not result.failures and at(result.answer, 0.99) <= GOOD_P99_MS:
+            if good := not (result.failures or result.refused) and at(result.answer, 0.99) <= GOOD_P99_MS:
                 break
         if not good:
             break
         best = rate
     return best, tried
+
+
+async def limits(stage: Stage, callers: Any, phones: Any, *, long: bool) -> list[Row]:
+    """How much is carried, what becomes of what is not, and whether it lasts."""
+    best, tried = await highest_rate(stage, callers, phones, STEP_SECONDS)
+    rows = [row("call.max_cps", best, f"calls/s for {STEP_SECONDS:.0f} s, none failed or refused, p99 ≤ 100 ms")]
+    for rate, each in tried:
+        rows.append(row(f"call.cpu_ms_at.{rate:.0f}", each.all, "ms CPU a call"))
+        say_step(rate, each)
+    rate = OVERLOAD * (best or STEPS[0])
+    over = await load(stage, callers, phones, rate, STEP_SECONDS)
+    say_step(rate, over)
+    rows += [
+        row("call.overload_failures", over.failures, f"accepted calls that failed at {rate:.0f}/s"),
+        row("call.overload_accepted_cps", over.calls / STEP_SECONDS, f"calls/s accepted of {rate:.0f}/s, others: 503"),
+        row("call.overload_p99_ms", at(over.answer, 0.99), "ms INVITE→200 of the accepted"),
+    ]
+    if long:
+        held = await load(stage, callers, phones, LONG_RATE, LONG_SECONDS)
+        say_step(LONG_RATE, held)
+        rows += [
+            row("call.held_failures", held.failures + held.refused, f"calls at {LONG_RATE:.0f}/s for five minutes"),
+            row("call.held_p99_ms", at(held.answer, 0.99), "ms INVITE→200"),
+            row("call.held_cpu_ms", held.all, "ms CPU a call"),
+        ]
+    return rows
+
+
+def say_step(rate: float, each: Result) -> None:
+    waits = f"200 p99 {at(each.answer, 0.99):.0f} ms, {each.all:.2f} ms CPU a call"
+    own = f"generator {each.generator:.2f} ms a call, late {each.late:.0f} ms, load {each.load:.1f}"
+    print(f"{rate:4.0f}/s: {each.failures} failed, {each.refused} refused, {waits}, {own}")
 
 
 async def standing(stage: Stage, callers: Any, phones: Any) -> list[Row]:
@@ -191,6 +228,7 @@ def case_rows(results: dict[str, Result]) -> list[Row]:
         rows[-len(result.cpu) - 1]["load"] = round(result.load, 1)
     fresh = results["on_new_connections"]
     rows.append(row("call.handshake_p50_ms", at(fresh.handshake, 0.5), "ms"))
+    rows.append(row("call.generator_cpu_ms", on.generator, "ms CPU a call of callers and phones, not counted"))
     rows.append(row("call.failures", sum(result.failures for result in results.values()), "calls"))
     return rows
 
@@ -211,21 +249,14 @@ def show_cases(results: dict[str, Result]) -> None:
     Console(width=150).print(table)
 
 
-async def measure(folder: Path, seconds: float) -> list[Row]:
+async def measure(folder: Path, *, long: bool) -> list[Row]:
     stage = Stage(bench_config(folder))
     async with stage:
         await stage.populate(AGENTS)
     results = {case.name: await cpu_case(stage, case) for case in CASES}
     rows = case_rows(results)
     show_cases(results)
-    best, tried = await staged(stage, CASES[0], lambda callers, phones: highest_rate(stage, callers, phones, seconds))
-    rows.append(row("call.max_cps", best, f"calls/s for {seconds:.0f} s, none failed, p99 ≤ 100 ms"))
-    for rate, each in tried:
-        waits = f"200 p99 {at(each.answer, 0.99):.0f} ms, {each.all:.2f} ms CPU a call"
-        print(
-            f"{rate:4.0f}/s: {each.failures} failed, {waits}, generator late {each.late:.0f} ms, load {each.load:.1f}"
-        )
-        rows.append(row(f"call.cpu_ms_at.{rate:.0f}", each.all, "ms CPU a call"))
+    rows += await staged(stage, CASES[0], lambda callers, phones: limits(stage, callers, phones, long=long))
     rows += await kamailio_alone(folder)
     rows += await reveal_rows(stage)
     rows += await media_rows(stage)
@@ -252,7 +283,7 @@ def show(rows: list[Row]) -> None:
 def main(*, long: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="quietline-bench-") as folder:
         Path(folder).chmod(0o755)  # the parts' own users go in
-        rows = uvloop.run(measure(Path(folder), LONG_SECONDS if long else STEP_SECONDS))
+        rows = uvloop.run(measure(Path(folder), long=long))
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
     show(rows)

@@ -1,12 +1,13 @@
 """The product's own processes, run by its own supervisor, with a part exchanged for a plainer one of the bench.
 
-    python bench/parts.py run CONFIG WITHOUT       as `quietline run`; WITHOUT: comma-separated, of vault, ledger, srtp
+    python bench/parts.py run CONFIG WITHOUT       as `quietline run`; WITHOUT: of vault,ledger,policy,srtp
     python -I bench/parts.py controller CONFIG STAFF WITHOUT
     python -I bench/parts.py vault CONFIG WITHOUT
 
 Taken away is: `vault`, the whole vault (match, grants, policy, ledger) for one in memory that answers at once;
-`ledger`, for one that writes nothing; `srtp`, on the agent's leg (the caller's is the carrier's choice). `profile` in
-WITHOUT takes nothing away: controller and vault run under cProfile and write it to state/PART/profile when they end.
+`ledger`, for one that writes nothing; `policy`, for one that allows everything; `srtp`, on the agent's leg (the
+caller's is the carrier's choice). `profile` in WITHOUT takes nothing away: controller and vault run under cProfile and
+write it to state/PART/profile when they end.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import cProfile
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from quietline import logs, wiring
+from quietline.access.cedar import Policies, Question, Verdict
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.config_file import dump, load
@@ -69,9 +71,16 @@ class NoVault(FakeVault):
         return None
 
 
+def allow_all(policies: Policies, questions: Sequence[Question]) -> list[Verdict]:
+    """In the place of `Policies.ask_all`: no question reaches Cedar."""
+    return [Verdict(True, (min(policies.ids),), False)] * len(questions)
+
+
 def run_vault(config: str, without: str) -> int:
     if "ledger" in without:
         setattr(process, "open_ledger", no_ledger)  # noqa: B010 - an exchange, and it should look like one
+    if "policy" in without:
+        setattr(Policies, "ask_all", allow_all)  # noqa: B010
     return profiled("vault", config, process.main) if "profile" in without else process.main([config])
 
 
@@ -98,7 +107,7 @@ def profiled(part: str, config: str, run: Callable[[list[str]], int]) -> int:
 def exchanged(part: Part, config: str, staff: str, without: set[str]) -> Part:
     """The part, or the bench's in its place."""
     own = (sys.executable, "-I", str(Path(__file__).resolve()))
-    if part.name == "vault" and without & {"ledger", "profile"}:
+    if part.name == "vault" and without & {"ledger", "policy", "profile"}:
         return replace(part, command=(*own, "vault", config, ",".join(without)))
     if part.name == "controller" and without & {"vault", "srtp", "profile"}:
         return replace(part, command=(*own, "controller", config, staff, ",".join(without)))

@@ -90,7 +90,7 @@ async def lookers_of(stage: Stage, desks: dict[str, RemoteDesk]) -> list[Looker]
     return found
 
 
-async def measured(stage: Stage, callers: Any, logins: list[str]) -> list[dict[str, Any]]:
+async def measured(stage: Stage, callers: Any, logins: list[str], crowds: tuple[int, ...]) -> list[dict[str, Any]]:
     desks: dict[str, RemoteDesk] = {}
     for login in logins:
         desks[login] = RemoteDesk(stage.url, stage.ca)
@@ -99,7 +99,7 @@ async def measured(stage: Stage, callers: Any, logins: list[str]) -> list[dict[s
     calls = asyncio.create_task(callers.order({"rate": 16, "seconds": 1, "hold": 4 * SECONDS}))
     lookers = await lookers_of(stage, desks)
     rows: list[dict[str, Any]] = []
-    for crowd in CROWDS:
+    for crowd in crowds:
         pids = await stage.pids()
         with spending(pids) as spent:
             taken = await looks(lookers[:crowd])
@@ -125,11 +125,18 @@ def _rows(crowd: int, taken: list[float], cpu: float) -> list[dict[str, Any]]:
 
 
 async def reveal_rows(stage: Stage) -> list[dict[str, Any]]:
-    """Rows of reveals, with as many agents ready as there are calls."""
-    stage.without = frozenset()
+    """Rows of reveals, with as many agents ready as there are calls; and a look's cost when nobody decides on it."""
+    rows = await _with(stage, frozenset(), CROWDS)
+    plain = await _with(stage, frozenset({"policy"}), CROWDS[-1:])
+    cost = next(row for row in plain if row["name"].startswith("reveal.cpu_ms"))
+    return [*rows, cost | {"name": "reveal.cpu_ms.without_policy"}]
+
+
+async def _with(stage: Stage, without: frozenset[str], crowds: tuple[int, ...]) -> list[dict[str, Any]]:
+    stage.without = without
     async with stage:
         await stage.staff_known()
         phones = await stage.agents_answer()
         callers = await stage.callers(stage.carrier)
         async with generators(phones, callers):
-            return await measured(stage, callers, list(stage.agents)[: CROWDS[-1]])
+            return await measured(stage, callers, list(stage.agents)[: CROWDS[-1]], crowds)

@@ -123,7 +123,7 @@ class Controller:
 
     sip_port: int = 5_070  # UDP on 127.0.0.1
     max_calls: int = 2_000  # concurrent; above it 503
-    busy_after: float = 0.03  # seconds the edge's messages may wait for us; when all wait longer, new calls get 503
+    busy_after: float = 0.1  # seconds the edge's messages may wait for us; when all wait longer, new calls get 503
     ring_seconds: float = 15.0  # then ring-no-answer (RONA): the next agent is tried
     wrap_up_seconds: float = 30.0  # for the note after a call; then the agent is ready again
     max_wait_seconds: float = 900.0  # in the queue; then a sorry and the end

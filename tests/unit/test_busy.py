@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from quietline.telephony import datagrams as module
-from quietline.telephony.admission import INTERVAL, MEMORY, Admission
+from quietline.telephony.admission import INTERVAL, LEAST, MEMORY, Admission
 from quietline.telephony.datagrams import SO_TIMESTAMPNS, Datagrams, waited
 
 LATE, GOOD = 0.2, 0.01
-STEP = 0.01  # seconds between wake-ups
+STEP = 0.004  # seconds between messages
 
 
 def over(admission: Admission, lateness: list[float], start: float = 0.0) -> list[bool]:
@@ -27,17 +27,24 @@ def over(admission: Admission, lateness: list[float], start: float = 0.0) -> lis
 
 
 def test_a_burst_is_taken_on_and_a_load_that_lasts_is_not() -> None:
-    burst = round(INTERVAL / STEP)
+    burst = max(LEAST, round(INTERVAL / STEP)) - 1
     assert not any(over(Admission(0.03), [LATE] * burst + [GOOD] * 5 + [LATE] * burst))
     refused = over(Admission(0.03), [LATE] * 3 * burst)
     assert (refused[:burst], refused[burst:]) == ([False] * burst, [True] * 2 * burst)
 
 
+def test_a_few_messages_prove_nothing_however_late_and_neither_does_one_moment() -> None:
+    slow = Admission(0.03)
+    assert not any(slow.busy(LATE, second) for second in range(LEAST - 1))
+    crowd = Admission(0.03)
+    assert not any(crowd.busy(LATE, 0.0) for _ in range(10 * LEAST))
+
+
 def test_one_message_in_time_ends_it_and_an_overload_that_comes_back_soon_needs_no_new_proof() -> None:
     admission = Admission(0.03)
-    over(admission, [LATE] * 50)
+    over(admission, [LATE] * 100)
     assert over(admission, [GOOD, LATE, GOOD, LATE], 0.5) == [False, True, False, True]
-    assert over(admission, [GOOD, LATE, GOOD], 0.53 + MEMORY) == [False, False, False]
+    assert over(admission, [GOOD, LATE, GOOD], 0.52 + MEMORY) == [False, False, False]
 
 
 @given(st.lists(st.floats(0.0, 0.5), max_size=200))
@@ -46,11 +53,11 @@ def test_who_is_served_in_time_is_never_refused(lateness: list[float]) -> None:
     assert not any(no for no, late in zip(refused, lateness, strict=True) if late <= 0.03)
 
 
-@given(st.lists(st.floats(0.031, 5.0), min_size=30, max_size=60), st.lists(st.floats(0.0, 5.0), max_size=30))
+@given(st.lists(st.floats(0.031, 5.0), min_size=60, max_size=90), st.lists(st.floats(0.0, 5.0), max_size=30))
 def test_who_is_always_late_refuses(always: list[float], before: list[float]) -> None:
     admission = Admission(0.03)
     over(admission, before)
-    assert all(over(admission, always, len(before) * STEP)[20:])
+    assert all(over(admission, always, len(before) * STEP)[LEAST:])
 
 
 # -- the socket

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf
 
 INTERVAL = 0.1  # seconds, RFC 8289 §4.2
+LEAST = 50  # messages: some seven calls' worth. A machine that is slow for a moment is not yet overloaded by callers
 MEMORY = 1.0  # seconds: an overload so recent is taken for the same, and needs no new proof (RFC 8289 §4.3)
 
 
@@ -20,15 +21,17 @@ class Admission:
 
     target: float
     _since: float = inf  # since when we are late at every wake-up
+    _late: int = 0  # messages since
     _was_busy: float = -inf
 
     def busy(self, waited: float, now: float) -> bool:
-        """Told what the oldest message waited at each wake-up: whether new calls are to be refused now."""
+        """Told at each message what the oldest of its wake-up waited: whether new calls are to be refused now."""
         if waited <= self.target:
-            self._since = inf
+            self._since, self._late = inf, 0
             return False
-        self._since = min(self._since, now)
-        if now - self._since < INTERVAL and now - self._was_busy > MEMORY:
+        self._since, self._late = min(self._since, now), self._late + 1
+        proven = self._late >= LEAST and now - self._since >= INTERVAL
+        if not proven and now - self._was_busy > MEMORY:
             return False
         self._was_busy = now
         return True
