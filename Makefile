@@ -22,7 +22,7 @@ down: setup  ## stop it
 	@$(ROOT) $(VENV)/bin/quietline down --sample
 
 test: setup lint  ## every test, on real parts
-	@$(ROOT) $(PY) -m pytest
+	@$(ROOT) tests/lanes.sh $(PY)
 
 lint: setup  ## format, lint, types, import rules
 	@$(VENV)/bin/ruff format --check -q .
