@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -21,15 +20,16 @@ from quietline.live.aliases import alias
 from quietline.live.attendant import Attendant
 from quietline.live.consult import Consult
 from quietline.live.floor import Interrupted
-from quietline.live.handover import Handover
+from quietline.live.handover import CallOver, Handover
 from quietline.live.house import House
 from quietline.live.place import Place
 from quietline.live.plan import GAVE_UP
+from quietline.live.ringing import refusal, settled
 from quietline.live.step_up import step_up
 from quietline.live.wishes import Wish
 from quietline.plain import plain
 from quietline.routing.flow_run import Closed, Consented, End, Enter, Event, Position, Waited
-from quietline.routing.model import GiveUp, Offer, Overdue, Withdraw
+from quietline.routing.model import GiveUp, Offer, Withdraw
 from quietline.sealed import Sealed
 from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt
 from quietline.telephony.prompt_scripts import spoken
@@ -40,8 +40,6 @@ log = structlog.get_logger()
 
 HEARTBEAT = 10.0  # seconds between probes of each leg
 PROBE_WAIT = 8.0  # seconds for its answer: a dead peer is gone within 20 s (corrections, Media)
-VAULT_RETRY = 2.0  # seconds
-CONFIRM_RETRY, CONFIRM_RETRIES = 0.1, 50  # seconds and times to ask again until the edge knows the agent's leg is up
 SAVE_WITHIN = 0.02  # seconds
 
 
@@ -67,14 +65,6 @@ class Progress:
     last_agent: str = ""  # whom the caller knows (strategy sticky)
     vault: str = "connecting"  # as on the agent's page: "connecting" | "ok" | "refused" | "unavailable"
     outcome: str = ""
-
-
-class CallOver(Exception):
-    """Ends the story from wherever it stands. `reason` is a closed word."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Call(Handover):
@@ -242,7 +232,7 @@ class Call(Handover):
             return event
         leg.hang_up()
         self.agent_leg = None
-        reason = _refusal(event)
+        reason = refusal(event)
         self.house.floor.refused(offer, reason)
         self._record(Kind.CALL_DECLINED, agent=offer.agent, reason=reason)
         return None
@@ -253,7 +243,7 @@ class Call(Handover):
             async with asyncio.timeout(None) as offered:
                 withdrawal = self._spawn(self._withdrawn(offered))
                 try:
-                    return await _outcome(leg)
+                    return await settled(leg)
                 finally:
                     withdrawal.cancel()
         except TimeoutError:
@@ -264,54 +254,7 @@ class Call(Handover):
             pass
         offered.reschedule(0.0)
 
-    # (8) They talk (handover.py): the desk shows the minimum; each further look is the vault's to decide.
-    async def _open_grant(self) -> None:
-        """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
-        retries = CONFIRM_RETRIES
-        if self._recognising:
-            await self._recognising
-        while self.progress.grant == "" and self.leg.ticket and self.agent_leg and self.agent_leg.ticket:
-            try:
-                if self.progress.vault != "ok":
-                    await self._recognise(self.house.vault.match)
-                self.progress.grant = await self.house.vault.connect(self.leg.ticket.id, self.agent_leg.ticket.raw)
-                self.progress.vault = "ok"
-            except Unavailable:
-                self.progress.vault = "unavailable"
-                self._show(self.progress.agent)
-                await asyncio.sleep(VAULT_RETRY)
-            except Denied as denied:
-                if denied.reason != "call-unconfirmed" or (retries := retries - 1) < 0:
-                    self.progress.vault = "refused"
-                    break
-                await asyncio.sleep(CONFIRM_RETRY)  # our ACK is still on its way through the edge
-        self._show(self.progress.agent)
-        self._save_soon()
-
-    async def _hear_agent(self) -> None:
-        """Hold, resume and ICE restarts are answered here; the caller never sees a re-INVITE."""
-        assert self.agent_leg
-        while True:
-            event = await self.agent_leg.next_event()
-            if event.kind is LegEventKind.OFFER:
-                await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
-            elif event.kind is LegEventKind.ENDED and self.asking:
-                return self.settle("complete")  # who leaves a consultation leaves the caller to the colleague
-            elif event.kind is LegEventKind.ENDED:
-                raise CallOver("agent_lost" if event.reason else "agent_hung_up")
-
-    def verify(self) -> None:
-        """The desk asks the caller to key the one-time code. One at a time."""
-        if self.progress.grant and (self._verifying is None or self._verifying.done()):
-            self._verifying = self._spawn(self._verify())
-
-    async def _verify(self) -> None:
-        agent, show = self.progress.agent, self.house.floor.show
-        sent = partial(show, agent, verifying="sent")
-        passed = await self._step_up(private=True, sent=sent)
-        show(agent, verifying="passed" if passed else "failed", assurance=self.progress.assurance)
-        await self.media.play(spoken(Prompt.CODE_OK if passed else Prompt.CODE_WRONG, self.language))
-        self._save_soon()
+    # (8) They talk: `handover.py`. The desk shows the minimum; each further look is the vault's to decide.
 
     async def _step_up(self, private: bool, sent: Callable[[], None]) -> bool:
         house = self.house
@@ -444,9 +387,6 @@ class Call(Handover):
             raise CallOver("waited_too_long")
         self._goes_on(await self._attendant.after(ended))
 
-    def _overdue(self, turn: Overdue) -> None:
-        raise CallOver(turn.reason)
-
     def _record(self, kind: Kind, **fields: str | int | float | bool) -> None:
         self.house.recorder.record(kind, self.leg_id, call=self.progress.id, **fields)
 
@@ -502,21 +442,6 @@ def resume(house: House, leg: Leg, media: CallMedia, agent_leg: Leg | None, prog
         house.floor.adopt(call.progress.id, call.progress.agent, call.progress.queue)
         call._show(call.progress.agent)
     return call
-
-
-async def _outcome(leg: Leg) -> LegEvent:
-    """The first event that settles an offer."""
-    while True:
-        event = await leg.next_event()
-        if event.kind in (LegEventKind.ANSWERED, LegEventKind.REJECTED, LegEventKind.ENDED):
-            return event
-
-
-def _refusal(event: LegEvent | None) -> str:
-    """Why an offer failed, as the agent's page says it. A 302 is a decline (corrections, Edge)."""
-    if event is None:
-        return "no_answer"
-    return "phone_lost" if event.code in (404, 408, 430, 477, 480, 500, 503) else "declined"
 
 
 def _first(group: BaseExceptionGroup[CallOver]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from quietline import carriers
 from quietline.config import (
     LEAST_ARGON2_MEMORY_KIB,
     LEAST_ARGON2_PASSES,
@@ -25,7 +26,6 @@ from quietline.config import (
     Vault,
 )
 from quietline.errors import ConfigError
-from quietline.telephony import outbound
 
 LISTS: dict[str, type] = {
     "trunk": Trunk,
@@ -225,7 +225,7 @@ def _check_carriers(config: Config, reader: _Reader) -> None:
     taken: set[str] = set()
     for index, carrier in enumerate(config.carriers):
         try:
-            outbound.check(config, carrier)
+            carriers.check(config, carrier)
         except ConfigError as error:
             key, _, what = str(error).partition(": ")
             raise reader.error("carrier", key, what, index) from None

@@ -22,15 +22,18 @@ from quietline.sealed import DOTS, Sealed
 from quietline.telephony.ports import LegEvent, LegEventKind
 
 TOKENS = """id agent customer leg call grant caller_leg agent_leg subject record uid key_id digest voucher grants legs
-    on_leg principal resource parents confirmed recent agent_legs changed_legs retiring offered"""  # random, or ours
+    on_leg principal resource parents confirmed recent agent_legs changed_legs retiring offered
+    colleague consulting only_agent last_agent"""  # random, or ours
 CLOSED = """kind name names role store skills controller controllers data_class field fields reason reasons advice why
     who grade state phase word action policies basis kept error part verifying vault outcome topic queue title spoken
-    tampered what code mask label detail status certificates format lapsed protocol transport codecs media media_type"""
+    tampered what code mask label detail status certificates format lapsed protocol transport codecs media media_type
+    callback consult"""
 LEDGER = "origin root leaf leaves bodies tiles note edge vkey files earlier unawaited"
 MADE_UP = "alias"  # for each call
 CONFIGURATION = """realm addresses advertised origins country digest_user certificate_name dialled_from dialled trunk
     trunks interfaces code_gateway turn turn_secret_file numbers digit notice command user groups host users stores
-    queues web relay state run log attributes context address version"""
+    queues web relay state run log attributes context address version
+    ca dials identity password_file shows shown"""
 WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION)).split())
 ONLY_THERE = {
     "access.ports.StaffRow": {"login"},  # a keyed token

@@ -17,6 +17,7 @@ from quietline.config import Config, Queue, Store
 from quietline.desk_protocol import AgentState
 from quietline.errors import RelayUnavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
+from quietline.live import handover
 from quietline.live.floor import Floor
 from quietline.live.house import House
 from quietline.live.outlook import Outlook
@@ -282,7 +283,7 @@ async def test_promise_2_a_locked_vault_still_routes_and_the_page_says_so(stage:
 
 
 async def test_when_the_vault_is_back_the_grant_follows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "VAULT_RETRY", 0.01)
+    monkeypatch.setattr(handover, "VAULT_RETRY", 0.01)
     stage.vault.fault = VaultLocked("locked")
     stage.floor.wish("mia", AgentState.READY)
     call = stage.call()

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from quietline import carriers
 from quietline.call import STORY, Call, Progress, resume
 from quietline.chain import Callbacks as Manners
 from quietline.config import Config
@@ -26,7 +27,6 @@ from quietline.routing import callback
 from quietline.routing.callback import End, Promise, Rules, Stage
 from quietline.routing.hours import ALWAYS
 from quietline.routing.model import Need, Offer, Waiting
-from quietline.telephony import outbound
 from quietline.telephony.ports import Relay
 
 log = structlog.get_logger()
@@ -93,7 +93,7 @@ class CallbackBook:
     async def promise(self, call: Call, queue: str) -> bool:
         """Keep the caller's number and their place in this queue; False where there is no number to ring."""
         ticket = call.leg.ticket
-        if ticket is None or len(self._kept) >= MOST or not outbound.route(self._config, ticket.dialled, ticket.trunk):
+        if ticket is None or len(self._kept) >= MOST or not carriers.route(self._config, ticket.dialled, ticket.trunk):
             return False
         try:
             promised = await call.house.vault.keep_callback(ticket.raw)
@@ -191,7 +191,7 @@ class CallbackBook:
         return True
 
     async def _try(self, house: House, kept: Kept, offer: Offer) -> None:
-        route = outbound.route(self._config, kept.shown, kept.trunk)
+        route = carriers.route(self._config, kept.shown, kept.trunk)
         promise = self._becomes(house, kept, callback.taken(_promise(kept)))
         progress = Progress(
             kept.id, house.clock.monotonic(), kept.alias, step=CONVERSE, store=kept.store, queue=kept.queue,

@@ -7,13 +7,14 @@ who is only asked has none. The caller keeps place and assurance. Each hand-over
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from quietline.errors import Unavailable
+from quietline.errors import Denied, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.live.consult import Consult
 from quietline.live.floor import Interrupted
@@ -21,14 +22,27 @@ from quietline.live.house import House
 from quietline.live.wishes import Ask, Pass, Settle, Wish
 from quietline.routing.flow_run import Enter, Event
 from quietline.routing.model import Overdue
-from quietline.telephony.ports import CallMedia, Leg
+from quietline.sealed import Sealed
+from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt
+from quietline.telephony.prompt_scripts import spoken
+from quietline.vault.ports import Match
 
 if TYPE_CHECKING:
     from quietline.call import Progress
 
 log = structlog.get_logger()
 
+VAULT_RETRY = 2.0  # seconds
+CONFIRM_RETRY, CONFIRM_RETRIES = 0.1, 50  # seconds and times to ask again until the edge knows the agent's leg is up
 LONGEST_CONSULT = 300.0  # seconds two agents may talk while the caller waits; then the caller is taken back
+
+
+class CallOver(Exception):
+    """Ends the story from wherever it stands. `reason` is a closed word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Handover:
@@ -41,10 +55,8 @@ class Handover:
     agent_leg: Leg | None
     asking: Consult | None
     _wanted: Enter | None
-
-    @property
-    def leg_id(self) -> str:
-        raise TypeError("Call has it")
+    _recognising: asyncio.Task[None] | None
+    _verifying: asyncio.Task[None] | None
 
     # What the desk may ask for; what does not fit any more does nothing
 
@@ -93,7 +105,7 @@ class Handover:
         while True:
             turn = await self.house.floor.turn(self.progress.id)
             if isinstance(turn, Overdue):
-                self._overdue(turn)
+                raise CallOver(turn.reason)
             if isinstance(turn, Interrupted) and isinstance(turn.why, Wish):
                 return turn.why
 
@@ -176,31 +188,80 @@ class Handover:
         self._show(progress.agent)
         self._save()
 
-    # What `Call` has
-
-    async def _wait(self) -> Event | None:
-        raise TypeError("Call has it")
-
-    async def _goes_another_way(self, ended: Event) -> None:
-        raise TypeError("Call has it")
+    # What the two need meanwhile
 
     async def _open_grant(self) -> None:
-        raise TypeError("Call has it")
+        """Ask until the vault answers: meanwhile the call goes on and the page says that nothing can be shown."""
+        retries = CONFIRM_RETRIES
+        if self._recognising:
+            await self._recognising
+        while self.progress.grant == "" and self.leg.ticket and self.agent_leg and self.agent_leg.ticket:
+            try:
+                if self.progress.vault != "ok":
+                    await self._recognise(self.house.vault.match)
+                self.progress.grant = await self.house.vault.connect(self.leg.ticket.id, self.agent_leg.ticket.raw)
+                self.progress.vault = "ok"
+            except Unavailable:
+                self.progress.vault = "unavailable"
+                self._show(self.progress.agent)
+                await asyncio.sleep(VAULT_RETRY)
+            except Denied as denied:
+                if denied.reason != "call-unconfirmed" or (retries := retries - 1) < 0:
+                    self.progress.vault = "refused"
+                    break
+                await asyncio.sleep(CONFIRM_RETRY)  # our ACK is still on its way through the edge
+        self._show(self.progress.agent)
+        self._save_soon()
 
     async def _hear_agent(self) -> None:
-        raise TypeError("Call has it")
+        """Hold, resume and ICE restarts are answered here; the caller never sees a re-INVITE."""
+        assert self.agent_leg
+        while True:
+            event = await self.agent_leg.next_event()
+            if event.kind is LegEventKind.OFFER:
+                await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
+            elif event.kind is LegEventKind.ENDED and self.asking:
+                return self.settle("complete")  # who leaves a consultation leaves the caller to the colleague
+            elif event.kind is LegEventKind.ENDED:
+                raise CallOver("agent_lost" if event.reason else "agent_hung_up")
 
-    def _overdue(self, turn: Overdue) -> None:
-        raise TypeError("Call has it")
+    def verify(self) -> None:
+        """The desk asks the caller to key the one-time code. One at a time."""
+        if self.progress.grant and (self._verifying is None or self._verifying.done()):
+            self._verifying = self._spawn(self._verify())
 
-    def _show(self, agent: str) -> None:
-        raise TypeError("Call has it")
+    async def _verify(self) -> None:
+        agent, show = self.progress.agent, self.house.floor.show
+        sent = partial(show, agent, verifying="sent")
+        passed = await self._step_up(private=True, sent=sent)
+        show(agent, verifying="passed" if passed else "failed", assurance=self.progress.assurance)
+        await self.media.play(spoken(Prompt.CODE_OK if passed else Prompt.CODE_WRONG, self.language))
+        self._save_soon()
 
-    def _record(self, kind: Kind, **fields: str | int | float | bool) -> None:
-        raise TypeError("Call has it")
+    if TYPE_CHECKING:  # what `Call` has
 
-    def _save(self) -> None:
-        raise TypeError("Call has it")
+        @property
+        def leg_id(self) -> str: ...
 
-    def _spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
-        raise TypeError("Call has it")
+        @property
+        def language(self) -> str: ...
+
+        async def _wait(self) -> Event | None: ...
+
+        async def _goes_another_way(self, ended: Event) -> None: ...
+
+        async def _recognise(self, ask: Callable[[Sealed[str]], Awaitable[Match]]) -> None: ...
+
+        async def _step_up(self, private: bool, sent: Callable[[], None]) -> bool: ...
+
+        async def _reoffer(self, leg: Leg, answer: Callable[[str], Awaitable[str]], event: LegEvent) -> None: ...
+
+        def _show(self, agent: str) -> None: ...
+
+        def _record(self, kind: Kind, **fields: str | int | float | bool) -> None: ...
+
+        def _save(self) -> None: ...
+
+        def _save_soon(self) -> None: ...
+
+        def _spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]: ...

@@ -13,14 +13,14 @@ LOST = (404, 408, 430, 477, 480, 500, 503)  # SIP codes of a phone that cannot b
 
 async def first_outcome(leg: Leg, floor: Floor, call: str) -> LegEvent | None:
     """What the phone says, or None when the floor withdraws the offer of this call first."""
-    phone = asyncio.ensure_future(settled(leg))
-    withdrawn = asyncio.ensure_future(_withdrawn(floor, call))
     try:
-        await asyncio.wait({phone, withdrawn}, return_when=asyncio.FIRST_COMPLETED)
-        return phone.result() if phone.done() else None
-    finally:
-        phone.cancel()
-        withdrawn.cancel()
+        async with asyncio.timeout(None) as offered, asyncio.TaskGroup() as tasks:
+            withdrawal = tasks.create_task(_withdrawn(floor, call, offered))
+            event = await settled(leg)
+            withdrawal.cancel()
+    except TimeoutError:
+        return None
+    return event
 
 
 async def settled(leg: Leg) -> LegEvent:
@@ -31,9 +31,10 @@ async def settled(leg: Leg) -> LegEvent:
             return event
 
 
-async def _withdrawn(floor: Floor, call: str) -> None:
+async def _withdrawn(floor: Floor, call: str, offered: asyncio.Timeout) -> None:
     while not isinstance(await floor.turn(call), Withdraw):
         pass
+    offered.reschedule(0.0)
 
 
 def refusal(event: LegEvent | None) -> str:

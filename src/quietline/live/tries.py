@@ -10,15 +10,16 @@ from typing import TypeVar
 
 import structlog
 
-from quietline.call import CONFIRM_RETRIES, CONFIRM_RETRY, Progress
+from quietline.call import Progress
+from quietline.carriers import Route
 from quietline.errors import Denied, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.live.attendant import first_key
+from quietline.live.handover import CONFIRM_RETRIES, CONFIRM_RETRY
 from quietline.live.house import House
 from quietline.live.ringing import first_outcome, refusal
 from quietline.routing.model import Offer
 from quietline.sealed import Sealed
-from quietline.telephony.outbound import Route
 from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt
 from quietline.telephony.prompt_scripts import spoken
 from quietline.telephony.sdp import UnacceptableOffer
@@ -66,7 +67,7 @@ class Try:
         self.dialled = False
         self.save: Callable[[], None] = lambda: None
         self._token, self._route = token, route
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended = asyncio.Event()
         self._connected = asyncio.Event()
 
     @property
@@ -187,20 +188,19 @@ class Try:
 
     async def _watch(self) -> None:
         """The agent hangs up, by phone or by page."""
-        listening = asyncio.ensure_future(self._hear_agent())
-        try:
-            await asyncio.wait({listening, self._ended}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
+        await self._connected.wait()
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(self._hear_agent())
+            await self._ended.wait()
             listening.cancel()
         raise TryOver(Outcome.AGENT_GONE)
 
     async def _hear_agent(self) -> None:
-        await self._connected.wait()
         assert self.agent_leg
         while True:
             event = await self.agent_leg.next_event()
             if event.kind is LegEventKind.ENDED:
-                return
+                return self._ended.set()
             if event.kind is LegEventKind.OFFER:
                 await self._reoffer(self.agent_leg, event)
 
@@ -212,8 +212,7 @@ class Try:
 
     def hang_up(self, reason: str = "agent_hung_up") -> None:
         """The agent's page asks for the end."""
-        if not self._ended.done():
-            self._ended.set_result(None)
+        self._ended.set()
 
     def verify(self) -> None:
         """There is nobody to verify yet."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
+from quietline import carriers
 from quietline.config import Config, Trunk
 from quietline.errors import ConfigError
 from quietline.telephony import outbound
@@ -130,7 +131,7 @@ def check_edge(config: Config) -> None:
     for trunk in config.trunks:
         _check_trunk(trunk, edge.cleartext_port)
     for carrier in config.carriers:
-        outbound.check(config, carrier)
+        carriers.check(config, carrier)
     for path in (config.paths.run, *opened_files(config)):
         _need(
             re.fullmatch(r"/[A-Za-z0-9._/+-]+", str(path)), "paths", str(path), "an absolute path of plain characters"

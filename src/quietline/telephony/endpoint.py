@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from quietline import legs
+from quietline.carriers import E164, Route
 from quietline.config import Config
 from quietline.errors import ProtocolError
 from quietline.legs import LegTicket
@@ -26,7 +27,6 @@ from quietline.sip.message import Message
 from quietline.sip.session import Address, Effect, Event, Send, Session, What
 from quietline.telephony.admission import Admission
 from quietline.telephony.datagrams import Datagrams
-from quietline.telephony.outbound import E164, Route
 from quietline.telephony.ports import LegEvent, LegEventKind
 from quietline.telephony.stream import EdgeStream
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from quietline.carriers import Route
 from quietline.legs import LegTicket
 from quietline.sealed import Sealed
-from quietline.telephony.outbound import Route
 
 
 class LegEventKind(StrEnum):

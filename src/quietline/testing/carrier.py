@@ -47,6 +47,7 @@ def answers_after(seconds: float = 0.0) -> Behaviour:
 
 
 def never_answers() -> Behaviour:
+    """Rings on."""
     return Behaviour(None)
 
 
@@ -150,9 +151,11 @@ class SimulatedCarrier:
     # From the wire
 
     def joined(self, line: Line) -> None:
+        """A connection of the edge's."""
         self._lines.add(line)
 
     def left(self, line: Line) -> None:
+        """It is gone."""
         self._lines.discard(line)
 
     async def _refill(self) -> None:
