@@ -11,6 +11,7 @@ import pytest
 from quietline.routing.hours import (
     ALWAYS,
     DAY,
+    REMEMBERED,
     Closure,
     Hours,
     Oddity,
@@ -149,3 +150,11 @@ def test_overlaps() -> None:
     assert overlaps(WEEKDAY) == []
     assert overlaps((Span(0, 60), Span(60, 90))) == [], "they touch"
     assert overlaps((Span(60, 120), Span(0, 61))) == [(Span(0, 61), Span(60, 120))]
+
+
+def test_only_the_latest_days_are_remembered() -> None:
+    hours = replace(SHOP)
+    assert next_opening(replace(SHOP, week=((),) * 7, special=()), 0.0) is None
+    for day in range(60):
+        open_at(hours, day * 86_400.0)
+    assert 0 < len(hours._days) <= REMEMBERED
