@@ -252,4 +252,4 @@ def words(decisions: list[Decision]) -> list[str]:
 
 
 TestFloor = Floor.TestCase
-TestFloor.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestFloor.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
