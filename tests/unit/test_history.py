@@ -17,8 +17,10 @@ from quietline.desk_protocol import AgentState
 from quietline.errors import ConfigError
 from quietline.installation import history_key
 from quietline.live.floor import Floor
-from quietline.live.history import LEFT_FOR, Book, History, agent_token
+from quietline.live.history import KEPT_FOR, LEFT_FOR, Book, History, agent_token
+from quietline.reports.definitions import Standard
 from quietline.reports.history_file import HistoryFile, HistoryReader
+from quietline.reports.tally import Tally
 from quietline.routing.model import Agent, Offer, QueueRule, State, Waiting
 from quietline.routing.visits import Outcome, Span, Visit
 from quietline.testing.clock import ManualClock
@@ -154,18 +156,71 @@ async def test_a_call_that_asks_again_is_the_same_visit(shop: Shop) -> None:
     assert [visit.waited for visit in shop.book.visits] == [33]
 
 
-async def test_a_callback(shop: Shop) -> None:
+async def test_a_callback_is_the_callers_visit_going_on(shop: Shop) -> None:
+    """A key asks for it, the caller hangs up, and the place goes on under the callback's own id."""
     shop.enter("c1")
     shop.passes(60)
-    shop.floor.enter(Waiting("c1", "orders", shop.clock.monotonic(), callback=True))
-    shop.passes(240)
+    shop.floor.interrupt("c1", "a key")
+    shop.floor.leave("c1")
+    shop.passes(5)
+    shop.floor.follows("c1", "kept")
+    shop.passes(5)
+    shop.floor.leave("c1")  # the caller has hung up
+    shop.floor.enter(Waiting("kept", "orders", shop.clock.monotonic() - 70, callback=True))
+    shop.passes(230)
     shop.ready(MIA)
-    await shop.picks_up("c1")
+    await shop.picks_up("kept")
     shop.passes(50)
-    shop.floor.leave("c1", MIA)
+    shop.floor.leave("kept", MIA)
     shop.floor.wrapped_up(MIA)
+    shop.passes(2 * KEPT_FOR)
+    shop.book.sweep()
     (visit,) = shop.book.visits
     assert (visit.outcome, visit.waited, visit.callback, visit.talk) == (Outcome.ANSWERED, 300, 60, 50)
+    assert (shop.book._open, shop.book._calls) == ({}, {})
+
+
+async def test_a_callback_that_is_tried_again_is_one_wish(shop: Shop) -> None:
+    shop.enter("c1")
+    shop.passes(60)
+    shop.floor.follows("c1", "kept")
+    shop.floor.leave("c1")
+    for _ in range(2):
+        shop.floor.enter(Waiting("kept", "orders", shop.clock.monotonic(), callback=True))
+        shop.ready(MIA)
+        await shop.picks_up("kept")
+        shop.passes(40)
+        shop.floor.leave("kept", MIA)  # nobody answered
+        shop.floor.wrapped_up(MIA)
+    sums = Tally(Standard()).add(shop.book.visits).groups["all"]
+    assert (sums.calls, sums.callbacks, sums.called_back, sums.lost) == (1, 1, 2, 0)
+
+
+async def test_a_callback_rests_while_the_store_is_closed_and_ends_in_vain(shop: Shop) -> None:
+    shop.enter("c1")
+    shop.floor.follows("c1", "kept")
+    shop.floor.enter(Waiting("kept", "orders", shop.clock.monotonic(), callback=True))
+    shop.passes(100)
+    shop.floor.leave("kept")
+    shop.passes(10 * 3_600)
+    shop.book.sweep()
+    shop.floor.enter(Waiting("kept", "orders", shop.clock.monotonic(), callback=True))
+    shop.passes(100)
+    shop.floor.leave("kept")
+    assert shop.book.visits == []
+    shop.passes(KEPT_FOR + 1)
+    shop.book.sweep()
+    sums = Tally(Standard()).add(shop.book.visits).groups["all"]
+    assert (sums.callbacks, sums.called_back, sums.lost, sums.abandoned) == (1, 0, 0, 0)
+
+
+async def test_a_callback_of_an_earlier_life_is_counted_from_here_on(shop: Shop) -> None:
+    shop.floor.enter(Waiting("kept", "orders", shop.clock.monotonic(), callback=True))
+    shop.ready(MIA)
+    await shop.picks_up("kept")
+    shop.floor.leave("kept", MIA)
+    shop.floor.wrapped_up(MIA)
+    assert [(visit.callback, visit.outcome) for visit in shop.book.visits] == [(0, Outcome.ANSWERED)]
 
 
 async def test_offers_that_ring_out_are_counted(shop: Shop) -> None:

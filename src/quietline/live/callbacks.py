@@ -107,6 +107,7 @@ class CallbackBook:
         kept.promise = plain(Promise(min(expires, promised.expires)))
         self._save(call.house, kept)
         # Crash here: the place is in the journal; another life rings back.
+        call.house.floor.follows(call.progress.id, kept.id)
         self._start(kept, call)
         return True
 

@@ -53,6 +53,9 @@ class Watcher(Protocol):
     def entered(self, waiting: Waiting) -> None:
         """A call is in a queue, newly or with other wishes."""
 
+    def follows(self, call: str, callback: str) -> None:
+        """The caller will be called back, under this id."""
+
     def given_up(self, call: str) -> None:
         """Its wait ends without an agent, and not because the caller hung up."""
 
@@ -101,6 +104,11 @@ class Floor:
         self._seat(Interrupted(call, why))
         if self._watcher:
             self._watcher.given_up(call)
+
+    def follows(self, call: str, callback: str) -> None:
+        """The caller's place is kept for a callback, which will enter under an id of its own."""
+        if self._watcher:
+            self._watcher.follows(call, callback)
 
     def tell(self, call: str, wish: object) -> None:
         """Let `turn` tell what an agent wishes for their call."""
@@ -157,6 +165,10 @@ class Floor:
         self._apply(self._matcher.staff(agents, *self._now()))
         for known in self._early.keys() & {agent.id for agent in agents}:
             self.wish(known, self._early.pop(known), self.phone(known))
+
+    def agents(self) -> tuple[Agent, ...]:
+        """Everybody in service, as the matcher has them. Times are monotonic."""
+        return self._matcher.agents()
 
     def ready(self) -> tuple[str, ...]:
         """Who could be asked for a word now."""

@@ -32,6 +32,7 @@ EVERY = 1.0  # seconds between transactions
 MOST_UNWRITTEN = 50_000  # rows kept while the disk cannot take them; then the oldest are let go
 FORGOTTEN_EVERY = 3_600.0  # seconds between looks at what has been kept long enough
 LEFT_FOR = 900.0  # seconds after which a call that left its queue, and was not heard of again, has ended
+KEPT_FOR = 86_400.0  # the same for a callback, whose place rests while nobody is there to take it
 DAY = 86_400.0
 
 
@@ -119,12 +120,21 @@ class Book:
         if known is None:
             known = self._open[waiting.call] = self._begin(waiting)
         known.given_up, known.left, self._calls[waiting.call].left = False, 0.0, 0.0
-        if waiting.callback and known.callback == NO_CALLBACK:
-            known.callback = self.now() - known.entered
 
     def _begin(self, waiting: Waiting) -> _Open:
         call = self._calls.setdefault(waiting.call, _Known(secrets.token_hex(8)))
-        return _Open(waiting.queue, self.now(), call.token, call.answered)
+        visit = _Open(waiting.queue, self.now(), call.token, call.answered)
+        visit.callback = 0.0 if waiting.callback else NO_CALLBACK  # one more try, or of an earlier life
+        return visit
+
+    def follows(self, call: str, callback: str) -> None:
+        """The caller will be called back: their visit goes on under the callback's id."""
+        visit = self._open.pop(call, None)
+        if visit:
+            visit.callback = (visit.left or self.now()) - visit.entered
+            visit.given_up, visit.left = False, 0.0
+            self._open[callback] = visit
+            self._calls[callback] = _Known(visit.call)
 
     def given_up(self, call: str) -> None:
         """The wait ends without an agent, and not by the caller's hanging up: too long, closed, a key."""
@@ -139,8 +149,8 @@ class Book:
         if visit is None:
             return
         visit.store = visit.store or self.store_of(call)
-        if visit.given_up and not visit.left:
-            visit.left = self.now()
+        if visit.callback != NO_CALLBACK or (visit.given_up and not visit.left):
+            visit.left = self.now()  # it may come back
         else:
             self._lose(call, Outcome.GAVE_UP if visit.left else Outcome.ABANDONED)
 
@@ -177,10 +187,15 @@ class Book:
     def sweep(self) -> None:
         """Calls that left long ago and never came back are over."""
         now = self.now()
-        for call in [call for call, known in self._calls.items() if known.left and known.left + LEFT_FOR < now]:
+        for call in [call for call, known in self._calls.items() if known.left and self._is_over(call, now)]:
             if call in self._open:
                 self._lose(call, Outcome.GAVE_UP)
             del self._calls[call]
+
+    def _is_over(self, call: str, now: float) -> bool:
+        visit = self._open.get(call)
+        rests = visit is not None and visit.callback != NO_CALLBACK
+        return self._calls[call].left + (KEPT_FOR if rests else LEFT_FOR) < now
 
     def close(self) -> None:
         """The process ends: agents' states so far are kept, visits under way are not."""

@@ -57,7 +57,7 @@ class Sums:
     gave_up: int = 0  # the longest wait was over
     moved: int = 0  # went on to another queue
     callbacks: int = 0  # asked to be called back
-    called_back: int = 0  # of those, taken by an agent
+    called_back: int = 0  # tries that an agent took
     callback_wait: float = 0.0  # by those, from the wish to the agent
     talk: float = 0.0
     hold: float = 0.0
@@ -103,7 +103,7 @@ class Sums:
         self.quick += visit.waited <= standard.within
 
     def _add_callback(self, visit: Visit) -> None:
-        self.callbacks += 1
+        self.callbacks += not visit.transferred  # one more try is no new wish
         if visit.outcome is Outcome.ANSWERED:
             self.called_back += 1
             self.callback_wait += visit.waited - visit.callback

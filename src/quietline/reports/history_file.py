@@ -32,6 +32,10 @@ class HistoryFile:
         self._path = path
         self._opened: sqlite3.Connection | None = None
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     def append(self, visits: Sequence[Visit], spans: Sequence[Span]) -> None:
         """Keep them, in one transaction; after an error nothing was kept."""
         db = self._db()
@@ -86,6 +90,12 @@ class HistoryReader:
         query = f"SELECT {_VISITS} FROM visit WHERE entered >= ? AND entered < ? ORDER BY entered, rowid"  # noqa: S608 - our own names
         for row in self._db.execute(query, (start, end)):
             yield _visit(row)
+
+    def written_after(self, row: int, start: float) -> Iterator[tuple[int, Visit]]:
+        """What was written after this row (0: all) and entered at `start` or later, with its row, in order."""
+        query = f"SELECT rowid, {_VISITS} FROM visit WHERE rowid > ? AND entered >= ? ORDER BY rowid"  # noqa: S608 - our own names
+        for number, *fields in self._db.execute(query, (row, int(start))):
+            yield number, _visit(tuple(fields))
 
     def spans(self, start: float, end: float) -> Iterator[Span]:
         """Those with a part in [start, end), whole."""

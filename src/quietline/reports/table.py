@@ -30,7 +30,7 @@ COLUMNS = {  # name: what it says, with its unit
     "hold_s": "mean, seconds",
     "wrap_up_s": "mean, seconds",
     "callbacks": "asked to be called back",
-    "called_back": "of those, taken by an agent",
+    "called_back": "tries to call them back, taken by an agent",
     "time_to_callback_s": "mean, seconds",
     "missed": "offers that came to nothing",
     "occupancy_pct": "calls and wrap-up, of available time, %",
