@@ -134,7 +134,7 @@ class Floor:
     async def sign_in(self, page: Page, who: FakeAgent = AMARA) -> None:
         await self.open(page)
         await page.get_by_label("Login").fill(who.login)
-        await page.get_by_label("Password").fill(who.password)
+        await page.get_by_label("Password", exact=True).fill(who.password)
         await page.keyboard.press("Enter")
         await page.get_by_text("Phone ready").wait_for()
 

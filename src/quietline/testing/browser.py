@@ -227,7 +227,7 @@ class AgentBrowser:
         """Until the softphone is registered."""
         await self.page.goto(self.url)
         await self.page.get_by_label("Login").fill(login)
-        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_label("Password", exact=True).fill(password)
         await self.page.keyboard.press("Enter")
         await self.page.get_by_text("Phone ready").wait_for()
 
@@ -264,7 +264,7 @@ class AgentBrowser:
         """Also out of a call: the page asks, and is told yes."""
         self.page.once("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
         await self.page.get_by_role("button", name="Sign out").click()
-        await self.page.get_by_label("Password").wait_for()
+        await self.page.get_by_label("Password", exact=True).wait_for()
 
     def dies(self) -> None:
         """kill -9 of the browser: no BYE, no close of anything but by the kernel."""
