@@ -56,7 +56,7 @@ def parse_leg(header: str) -> LegTicket:
     fields = dict(part.split("=", 1) for part in rest.split(";") if "=" in part)
     if version != "v1" or len(fields.get("mac", "")) != 64 or fields.get("kind") not in KINDS:
         raise ProtocolError("leg ticket: not a v1 ticket with kind and mac")
-    plain = {key: unquote(value) for key, value in fields.items()}
+    plain = {key: unquote(value) if "%" in value else value for key, value in fields.items()}
     try:
         return LegTicket(
             id="leg_" + plain["mac"][:24],

@@ -19,6 +19,9 @@ from typing import Any
 from quietline import errors
 
 MAX_FRAME = 4 * 1024 * 1024  # bytes; the largest is a ledger export page
+HEAD = struct.Struct("!I")
+CHUNK = 65_536  # bytes read at once
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps makes one at each call with separators
 BACKLOG = 1_024  # connections that may wait to be accepted
 FULL_QUEUE_RETRY = 0.01  # seconds
 
@@ -40,19 +43,46 @@ Subscriber = Callable[[Peer, Frame], AsyncIterator[Frame]]
 
 def encode(frame: Frame) -> bytes:
     """The bytes of a frame. Raises ProtocolError above 4 MiB."""
-    body = json.dumps(frame, separators=(",", ":")).encode()
+    body = _ENCODER.encode(frame).encode()
     if len(body) > MAX_FRAME:
         raise errors.ProtocolError("wire: frame longer than 4 MiB")
-    return struct.pack("!I", len(body)) + body
+    return HEAD.pack(len(body)) + body
 
 
-async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """The next frame. Raises ProtocolError on nonsense, IncompleteReadError at the end."""
-    (length,) = struct.unpack("!I", await reader.readexactly(4))
-    if length > MAX_FRAME:
-        raise errors.ProtocolError("wire: frame longer than 4 MiB")
+class Frames:
+    """Cuts a stream into frames; several that arrive together are read together."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._buffer = bytearray()
+
+    async def next(self) -> Frame | None:
+        """The next frame, None at the end, even of one that is torn. Raises ProtocolError on nonsense."""
+        while (frame := self._cut()) is None:
+            data = await self._reader.read(CHUNK)
+            if not data:
+                return None
+            self._buffer += data
+        return frame
+
+    def _cut(self) -> Frame | None:
+        """The first frame of the buffer, None while it is not whole."""
+        if len(self._buffer) < HEAD.size:
+            return None
+        (length,) = HEAD.unpack_from(self._buffer)
+        if length > MAX_FRAME:
+            raise errors.ProtocolError("wire: frame longer than 4 MiB")
+        end = HEAD.size + length
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[HEAD.size : end])
+        del self._buffer[:end]
+        return _read_body(body)
+
+
+def _read_body(body: bytes) -> Frame:
     try:
-        frame = json.loads(await reader.readexactly(length))
+        frame = json.loads(body)
     except ValueError:
         raise errors.ProtocolError("wire: frame is not JSON") from None
     if not isinstance(frame, dict):
@@ -129,11 +159,11 @@ class WireServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = peer_of(writer.get_extra_info("socket"))
-        slots = asyncio.Semaphore(self._max_pending)
+        frames, slots = Frames(reader), asyncio.Semaphore(self._max_pending)
         self._clients.add(writer)
         try:
             async with asyncio.TaskGroup() as answers:
-                while (frame := await _next(reader)) is not None:
+                while (frame := await frames.next()) is not None:
                     await slots.acquire()
                     answers.create_task(self._answer(peer, frame, writer, slots))
                 writer.close()  # the peer left: subscriptions end on their next write
@@ -150,14 +180,6 @@ class WireServer:
                 await _send(writer, {"id": frame.get("id"), **await _outcome(self._handle, peer, frame)})
         finally:
             slots.release()
-
-
-async def _next(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame, None at the end."""
-    try:
-        return await read_frame(reader)
-    except asyncio.IncompleteReadError:
-        return None
 
 
 async def _outcome(handle: Handler, peer: Peer, frame: Frame) -> Frame:
@@ -232,9 +254,11 @@ class WireClient:
         reader, writer = await self._open()
         try:
             writer.write(encode({"id": 0, "op": "subscribe", **fields}))
-            while True:
-                yield await read_frame(reader)
-        except (asyncio.IncompleteReadError, ConnectionError):
+            frames = Frames(reader)
+            while (frame := await frames.next()) is not None:
+                yield frame
+            raise ConnectionResetError
+        except ConnectionError:
             raise self._unavailable(f"{self._path.name}: the event stream ended") from None
         finally:
             writer.close()
@@ -248,6 +272,8 @@ class WireClient:
                 await self._reading
 
     async def _connected(self) -> asyncio.StreamWriter:
+        if self._writer is not None and not self._writer.is_closing():
+            return self._writer
         async with self._connecting:
             if self._writer is None or self._writer.is_closing():
                 reader, self._writer = await self._open()
@@ -268,8 +294,9 @@ class WireClient:
             raise
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = Frames(reader)
         try:
-            while (frame := await _next(reader)) is not None:
+            while (frame := await frames.next()) is not None:
                 waiting = self._waiting.get(frame.get("id", 0))
                 if waiting and not waiting.done():
                     waiting.set_result(frame)

@@ -20,6 +20,7 @@ from quietline.carriers import E164, Route
 from quietline.config import Config
 from quietline.errors import ProtocolError
 from quietline.legs import LegTicket
+from quietline.mailbox import Mailbox
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.sip.agent import UserAgent
 from quietline.sip.core import Settings
@@ -67,7 +68,7 @@ class SipLeg:
         self.ticket = ticket
         self.session = session
         self._endpoint = endpoint
-        self._events: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self._events: Mailbox[LegEvent] = Mailbox()
 
     @property
     def alive(self) -> bool:
@@ -112,13 +113,13 @@ class SipLeg:
 
     def happened(self, event: LegEvent) -> None:
         """Called by the endpoint only."""
-        if event.kind in _DROPPABLE and self._events.qsize() >= EVENTS_PER_LEG:
+        if event.kind in _DROPPABLE and len(self._events) >= EVENTS_PER_LEG:
             return
         if event.sdp:
             self.offer = event.sdp
         if event.ticket:
             self.ticket = event.ticket
-        self._events.put_nowait(event)
+        self._events.put(event)
 
     def __repr__(self) -> str:
         return f"<SipLeg {self.id} {self.session.phase.value}>"
