@@ -18,6 +18,9 @@ class Why(StrEnum):
     TRAINING_LAPSED = "training-lapsed"
     REASON_DOES_NOT_NEED_IT = "reason-does-not-need-it"
     NOT_YOUR_CALL = "not-your-call"
+    NOT_READY = "not-ready"
+    NO_SUCH_QUEUE = "no-such-queue"
+    NOT_NOW = "not-now"
     CALL_ENDED = "call-ended"
     CALL_UNCONFIRMED = "call-unconfirmed"
     OTHER_STORE = "other-store"
@@ -44,6 +47,9 @@ ADVICE: Final[dict[Why, str]] = {
     Why.ASSURANCE_TOO_LOW: "Verify the caller first.",
     Why.TRAINING_LAPSED: "Your certificate for this kind of data is not current. Ask your supervisor for the course.",
     Why.REASON_DOES_NOT_NEED_IT: "This reason does not need that field. Choose the reason that fits the call.",
+    Why.NOT_READY: "This colleague is not ready any more. Choose another one, or a queue.",
+    Why.NO_SUCH_QUEUE: "There is no such queue any more. Choose another one.",
+    Why.NOT_NOW: "This does not fit the call as it stands now.",
     Why.NOT_YOUR_CALL: "This call is not yours, or it is not known.",
     Why.CALL_ENDED: "The call has ended. What is left to do needs a work grant.",
     Why.CALL_UNCONFIRMED: "The edge has not confirmed that the call is live. Try again.",

@@ -48,7 +48,7 @@ class Consult:
         self.leg = self.house.telephony.dial_agent(self.agent, self.progress.alias, sdp)
         event = await first_outcome(self.leg, self.house.floor, self.id)
         answered = event is not None and event.kind is LegEventKind.ANSWERED
-        if event is None or not answered or not self.house.floor.answered(offer, consult="asked"):
+        if event is None or not answered or not self.house.floor.answered(offer, consult="asked", vault="connecting"):
             reason = refusal(event)
             self.house.floor.refused(offer, reason)
             self._record(Kind.CALL_DECLINED, agent=self.agent, reason=reason)

@@ -133,6 +133,7 @@ class Handover:
         """The first agent has no part in the call any more."""
         progress, leg = self.progress, self.agent_leg
         first, progress.agent, progress.grant, self.agent_leg = progress.agent, "", "", None
+        progress.vault = "connecting"  # the next agent's page waits for a grant of its own
         if leg:
             leg.hang_up()
             if leg.ticket:

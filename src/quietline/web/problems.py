@@ -129,6 +129,8 @@ _UNAVAILABLE: tuple[tuple[type[errors.QuietlineError], str, str], ...] = (
 
 _DENIED: dict[str, HTTPStatus] = {
     Why.CALL_ENDED: HTTPStatus.GONE,
+    Why.NOT_READY: HTTPStatus.CONFLICT,
+    Why.NOT_NOW: HTTPStatus.CONFLICT,
     Why.SIGN_IN_REFUSED: HTTPStatus.UNAUTHORIZED,
     Why.SIGN_IN_BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     Why.PAGE_TOKEN_WRONG: HTTPStatus.FORBIDDEN,

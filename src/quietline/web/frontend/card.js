@@ -7,6 +7,12 @@ import { ASSURANCE, REASONS, WITHOUT, problemText, reasonLabel } from "./words.j
 const MASK = "•••";
 const RETRY_MS = 3_000; // the vault is asked again while a call lacks its card
 
+/** Why there is no card yet, or at all. */
+function without({ vault, callback, consult }) {
+  if (callback) return WITHOUT.callback;
+  return WITHOUT[consult === "asked" ? "asked" : vault] ?? WITHOUT.unavailable;
+}
+
 export class Card {
   /** `host` is ours to draw in. `onVault` hears whether the vault answered. */
   constructor({ host, api, onVault, onVerify }) {
@@ -22,13 +28,13 @@ export class Card {
       this.wipe();
       return;
     }
-    const key = `${live.call} ${live.assurance} ${live.vault}`;
+    const key = `${live.call} ${live.assurance} ${live.vault} ${live.callback} ${live.consult}`;
     if (this.call !== live.call) this.wipe();
     this.topic = live.topic;
     if (this.key === key) return this.#drawVerify(live);
     Object.assign(this, { key, call: live.call, view: live });
     if (live.vault === "ok") this.#load();
-    else if (!this.rows) this.#drawNote(WITHOUT[live.vault] ?? WITHOUT.unavailable);
+    else if (!this.rows) this.#drawNote(without(live));
   }
 
   /** Every value leaves the page now, and no answer still under way will be drawn. */

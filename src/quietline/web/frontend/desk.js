@@ -36,7 +36,10 @@ const events = new Events({
   onEnd: () => signedOut("Your session has ended. Sign in again."),
   stillSignedIn,
 });
-const act = { ready, away, answer, decline, mute, hold, hangUp, done, signOut, unblock };
+const act = {
+  ready, away, answer, decline, mute, hold, hangUp, done, signOut, unblock,
+  openTransfer, closeTransfer, transfer, consult, complete: () => settle("complete"), takeBack: () => settle("take-back"),
+};
 let tabs = null;
 let parts = null; // of the desk, while somebody is signed in
 
@@ -135,6 +138,7 @@ store.listen((state, before) => {
     parts.wrapUp.follow(state.view);
     parts.note.follow(state.view);
   }
+  if (state.targets && (now !== "talking" || state.view.call !== before.view?.call)) store.set({ targets: null });
   if (now !== mode(before) || state.view?.state !== before.view?.state) arrived(now, state);
   tick();
 });
@@ -297,6 +301,45 @@ async function hangUp() {
   await api.post(`/api/calls/${call}/hang-up`).then(learn, refresh);
 }
 
+async function openTransfer() {
+  if (store.state.targets) return closeTransfer();
+  const { call } = store.state.view;
+  await api.get(`/api/calls/${call}/targets`).then((targets) => store.set({ targets }), refused);
+}
+
+function closeTransfer() {
+  store.set({ targets: null });
+}
+
+/** At once: the card closes now, and the phone ends by itself. */
+async function transfer(to) {
+  const { call } = store.state.view;
+  await api.post(`/api/calls/${call}/transfer`, to).then((view) => {
+    parts.card.close(call);
+    closeTransfer();
+    learn(view);
+  }, refused);
+}
+
+async function consult(colleague) {
+  const { call } = store.state.view;
+  await api.post(`/api/calls/${call}/consult`, { colleague }).then((view) => {
+    closeTransfer();
+    learn(view);
+  }, refused);
+}
+
+async function settle(how) {
+  const { call } = store.state.view;
+  await api.post(`/api/calls/${call}/${how}`).then(learn, refused);
+}
+
+function refused(problem) {
+  const said = problemText(problem);
+  announce(said, "alarm");
+  if (store.state.targets) store.set({ targets: { ...store.state.targets, problem: said } });
+}
+
 async function verify(call) {
   await api.post(`/api/calls/${call}/verify`).then(learn, (problem) => announce(problemText(problem), "alarm"));
 }
@@ -318,6 +361,7 @@ const SHORTCUTS = {
   KeyM: () => mute(!store.state.phone.muted),
   KeyH: () => hold(!store.state.phone.held),
   KeyX: hangUp,
+  KeyT: openTransfer,
 };
 
 document.addEventListener("keydown", (event) => {

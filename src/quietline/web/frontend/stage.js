@@ -2,6 +2,7 @@
 import { h, svg } from "./dom.js";
 import { icon } from "./icons.js";
 import { mode } from "./state.js";
+import { handover, transferButton } from "./transfer.js";
 import { AWAY, CLASSES } from "./words.js";
 
 const KEY = "kbd";
@@ -10,7 +11,7 @@ const RING = 2 * Math.PI * 54;
 /** What the drawing depends on; nothing else makes it new. */
 export function stageKey(state) {
   const { view, phone, wish, microphone, problem, leader, ringerBlocked } = state;
-  const ofCall = [view?.call, view?.alias, view?.queue, view?.deadline];
+  const ofCall = [view?.call, view?.alias, view?.queue, view?.deadline, view?.callback, view?.consult, state.targets];
   return [mode(state), view?.state, view?.since, view?.reason, view?.lapsed, ofCall, phone, wish, microphone, problem, leader, ringerBlocked];
 }
 
@@ -80,7 +81,13 @@ function ringing({ view, phone }, act) {
     h("div", { class: "actions center" },
       h("button", { class: "button large primary", "data-focus": "answer", id: "answer", onclick: act.answer }, icon("phone"), "Answer", h(KEY, {}, "Enter")),
       h("button", { class: "button large", "data-focus": "decline", onclick: act.decline }, "Decline", h(KEY, {}, "Esc"))),
-    h("p", { class: "hint" }, phone.offer || phone.talking ? "The order appears when you answer." : "Your phone is being rung…"));
+    h("p", { class: "hint" }, ringingHint(view, phone)));
+}
+
+function ringingHint(view, phone) {
+  if (view.callback) return "A callback: the customer is rung once you answer.";
+  if (view.consult) return "A colleague asks you about a caller.";
+  return phone.offer || phone.talking ? "The order appears when you answer." : "Your phone is being rung…";
 }
 
 function ring(view) {
@@ -102,15 +109,18 @@ function caller(view, what, more) {
   return h("div", { class: "caller" }, h("p", { class: "overline" }, what), h("h1", { class: "alias" }, view.alias), h("p", { class: "queue" }, view.queue), more);
 }
 
-function talking({ view, phone }, act) {
-  const note = phone.held ? "On hold. The caller hears music." : phone.muted ? "You are muted." : phone.talking ? "Connected, encrypted." : "Connecting the audio…";
+function talking(state, act) {
+  const { view, phone } = state;
+  const note = view.callback ? "Ringing the customer…" : phone.held ? "On hold. The caller hears music." : phone.muted ? "You are muted." : phone.talking ? "Connected, encrypted." : "Connecting the audio…";
   return h("div", { class: "talking" },
-    caller(view, "On a call", h("p", { class: "timer", "data-since": String(view.since), role: "timer" })),
+    caller(view, view.callback ? "Callback" : view.consult === "asked" ? "Asked by a colleague" : "On a call", h("p", { class: "timer", "data-since": String(view.since), role: "timer" })),
     h("p", { class: "line-note", "data-held": String(phone.held || phone.muted) }, icon(phone.held ? "pause" : "lock"), note),
     h("div", { class: "controls" },
       toggle("mute", phone.muted ? "muted" : "mic", phone.muted ? "Unmute" : "Mute", phone.muted, "Alt M", () => act.mute(!phone.muted)),
       toggle("hold", phone.held ? "play" : "pause", phone.held ? "Resume" : "Hold", phone.held, "Alt H", () => act.hold(!phone.held)),
-      h("button", { class: "control danger", "data-focus": "hang-up", onclick: act.hangUp }, icon("end"), h("span", {}, "Hang up"), h(KEY, {}, "Alt X"))));
+      transferButton(state, act),
+      h("button", { class: "control danger", "data-focus": "hang-up", onclick: act.hangUp }, icon("end"), h("span", {}, "Hang up"), h(KEY, {}, "Alt X"))),
+    handover(state, act));
 }
 
 function toggle(name, picture, label, pressed, key, onclick) {

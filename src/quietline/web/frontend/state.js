@@ -14,6 +14,7 @@ const START = {
   vault: "ok", // as our own requests found it
   wish: null, // "ready" while the checks run
   problem: null,
+  targets: null, // to whom the call may be handed on, while the list is open
 };
 
 export class Store {

@@ -29,6 +29,8 @@ export const ASSURANCE = ["Caller not known", "Number matched", "Verified by cod
 /** Why there is no card: the vault's word, as the controller heard it. */
 export const WITHOUT = {
   connecting: "Opening the order…", // the grant is on its way
+  callback: "The order opens when the customer has answered.",
+  asked: "The order opens if you take the caller over.",
   refused: "The vault did not confirm this call, so nothing can be shown. The call goes on.",
   unavailable: "Customer data is unavailable. The call goes on.",
 };
