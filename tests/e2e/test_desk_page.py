@@ -166,3 +166,20 @@ async def test_a_browser_without_our_ca_refuses(floor, tmp_path: Path) -> None:
         with pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"):
             await page.goto(floor.url)
         await browser.close()
+
+
+async def test_a_one_time_word_is_changed_for_a_password(floor, shoot: Shoot) -> None:
+    word = floor.vault.words[AMARA.login] = "7KQF-M2XT-1RBD-HW4P-0ZNC-E6VA"
+    page = await (await floor.context()).new_page()
+    await floor.open(page)
+    await page.get_by_label("Login").fill(AMARA.login)
+    await page.get_by_label("Password", exact=True).fill(word)
+    await page.keyboard.press("Enter")
+    chosen = page.get_by_label("New password")
+    await expect(chosen).to_be_focused()
+    await expect(page.locator("#signin-said")).to_contain_text("Choose a password of 12 characters or more")
+    assert not await faults(page)
+    await shoot(page, "signin-new-password")
+    await chosen.fill("a password of my own")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("Phone ready").wait_for()

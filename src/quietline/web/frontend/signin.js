@@ -8,13 +8,12 @@ export function signInPage(enter, notice) {
   const said = h("p", { class: "form-said", id: "signin-said", role: "alert" }, notice ?? "");
   const login = h("input", { id: "login", name: "username", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false", maxlength: "200" });
   const password = h("input", { id: "password", name: "password", type: "password", autocomplete: "current-password", required: true, maxlength: "1000" });
-  const chosen = h("input", { id: "chosen", name: "new-password", type: "password", autocomplete: "new-password", minlength: "12", maxlength: "1000", disabled: true, "aria-describedby": "signin-said" });
-  const choosing = h("div", { class: "field", hidden: true }, h("label", { for: "chosen" }, "New password"), chosen);
+  const chosen = h("input", { id: "chosen", name: "new-password", type: "password", autocomplete: "new-password", minlength: "12", maxlength: "1000", required: true, "aria-describedby": "signin-said" });
+  const choosing = h("div", { class: "field" }, h("label", { for: "chosen" }, "New password"), chosen);
   const button = h("button", { class: "button primary wide", type: "submit" }, "Sign in");
   const form = h("form", { class: "signin-form", onsubmit: (event) => submit(event) },
     h("div", { class: "field" }, h("label", { for: "login" }, "Login"), login),
     h("div", { class: "field" }, h("label", { for: "password" }, "Password"), password),
-    choosing,
     said, button);
 
   async function submit(event) {
@@ -38,16 +37,14 @@ export function signInPage(enter, notice) {
   function choose(problem) {
     if (problem.reason !== "choose-password") return false;
     said.textContent = problemText(problem);
-    choosing.hidden = chosen.disabled = false;
-    chosen.required = true;
+    said.before(choosing);
     chosen.focus();
     return true;
   }
 
   function forget() {
     password.value = chosen.value = "";
-    choosing.hidden = chosen.disabled = true;
-    chosen.required = false;
+    choosing.remove();
   }
 
   queueMicrotask(() => login.focus());
