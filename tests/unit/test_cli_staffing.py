@@ -242,6 +242,28 @@ def test_the_table_says_which_definition(cli: Cli, kept: Path) -> None:
     assert "all-calls: answered in time / (answered + lost)" in told
 
 
+def test_each_queue_is_counted_by_its_own_times_and_the_stores_clock(cli: Cli, kept: Path) -> None:
+    folder = kept.parent / "state" / "chain"
+    folder.mkdir()
+    chain = (ROOT / "examples/chain.yaml").read_text()
+    (folder / "active.yaml").write_text(chain.replace("{share: 0.8, seconds: 20}", "{share: 0.8, seconds: 9}"))
+    command = ("report", "--from", ago(1), "--by", "queue", "--config", str(kept))
+    *_, whole = json.loads(cli(*command, "--json").out)
+    assert whole["service_level_pct"] == 0.0, "ten seconds are too long for a queue that asks for nine"
+    assert "within each queue's own times" in cli(*command).out
+    *_, whole = json.loads(cli(*command, "--json", "--within", "20", "--short", "5").out)
+    assert whole["service_level_pct"] == 50.0
+    (row, *_) = json.loads(cli("report", "--from", ago(1), "--interval", "60", "--json", "--config", str(kept)).out)
+    assert re.search(r"\+0[01]:00$", row["interval"]), "London's, not UTC's"
+
+
+def test_a_chain_that_cannot_be_read_stops_no_report(cli: Cli, kept: Path) -> None:
+    folder = kept.parent / "state" / "chain"
+    folder.mkdir()
+    (folder / "active.yaml").write_text("stores: [")
+    assert cli("report", "--from", ago(1), "--config", str(kept)).code == 0
+
+
 def test_nothing_in_this_time(cli: Cli, kept: Path) -> None:
     told = cli("report", "--from", "2020-01-01", "--to", "2020-01-02", "--config", str(kept))
     assert told.out == "No call and no agent in this time.\n"

@@ -137,6 +137,13 @@ def test_recorded_calls(tmp_path: Path, scenario_of) -> None:  # type: ignore[no
     assert stream.arrivals == Recorded((NINE + 300,), (60,))
 
 
+def test_recorded_calls_of_another_day_are_warned_about(tmp_path: Path, scenario_of) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "calls.csv").write_text("arrived\n2026-11-20 09:10\n")
+    text = BASE.replace("    start: 09:00\n    calls: [20, 30]\n", "    recorded: calls.csv\n")
+    (warning,) = scenario_of(text).warnings
+    assert "all of them call while nobody is there; look at `date`" in warning
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -8,6 +8,7 @@ either.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from quietline.chain import Chain
 from quietline.chain_reading import load as load_chain
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
 from quietline.cli.plan import intervals_of, zone_called
@@ -36,8 +38,12 @@ From = Annotated[str | None, typer.Option("--from", help="First day or moment, l
 To = Annotated[str | None, typer.Option("--to", help="Up to this moment, or to the end of this day. Default: now.")]
 Minutes = Annotated[int, typer.Option("--interval", min=1, max=1_440, help="Minutes of an interval; 1440: days.")]
 Zone = Annotated[str | None, typer.Option(help="The time zone. Default: the first store's, or UTC.")]
-Within = Annotated[float, typer.Option("--within", min=0, help="Answered in time: seconds.")]
-Short = Annotated[float, typer.Option("--short", min=0, help="Hanging up sooner counts as no call: seconds.")]
+Within = Annotated[
+    float | None, typer.Option("--within", min=0, help="Answered in time: seconds. Default: as each queue says, or 20.")
+]
+Short = Annotated[
+    float | None, typer.Option("--short", min=0, help="Hanging up sooner is no call: seconds. Default: the same, or 5.")
+]
 Defined = Annotated[Definition, typer.Option(help="What the service level means; see explanation/definitions.md.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 Plot = Annotated[Path | None, typer.Option(help="With --by interval: draw it, to a file that ends in .svg or .png.")]
@@ -50,8 +56,8 @@ def command(
     end: To = None,
     interval: Minutes = 30,
     zone: Zone = None,
-    in_time: Within = 20.0,
-    too_short: Short = 5.0,
+    in_time: Within = None,
+    too_short: Short = None,
     definition: Defined = Definition.SHORT_ABANDONS_EXCLUDED,
     as_json: AsJson = False,
     csv: AsCsv = False,
@@ -65,23 +71,47 @@ def command(
     if plot:
         check_path(plot)
     names = _agents(config) if by is By.AGENT else {}
-    clock = zone_called(zone) if zone else _zone_of(config)
+    chain = _chain(config)
+    clock = zone_called(zone) if zone else _zone_of(chain)
     intervals = intervals_of(clock, interval * 60)
-    period = _period(start, end, clock)
-    standard = Standard(in_time, too_short, definition)
-    tally, whole = _count(history or load(config).paths.state / FILE, period, standard, by, intervals)
+    standards = Standards(in_time, too_short, definition, chain)
+    path = history or load(config).paths.state / FILE
+    tally, whole = _count(path, _period(start, end, clock), standards, by, intervals)
     made = rows(tally, intervals, names)
     if plot:
-        draw(_picture(tally, intervals, clock), plot)
+        draw(_picture(tally, intervals, clock, standards.said()), plot)
     if csv:
         typer.echo(as_csv(made), nl=False)
     elif as_json:
         show([*made, {by.value: "all"} | whole] if by is not By.AGENT else made, True)
     else:
-        _tell(made, {by.value: "all"} | whole, by, standard)
+        _tell(made, {by.value: "all"} | whole, by, standards)
 
 
-def _tell(made: list[dict[str, Any]], whole: dict[str, Any], by: By, standard: Standard) -> None:
+class Standards:
+    """By which times to count: those asked for, or each queue's own, by the applied chain."""
+
+    def __init__(self, within: float | None, short: float | None, definition: Definition, chain: Chain) -> None:
+        self.usual = Standard(20.0 if within is None else within, 5.0 if short is None else short, definition)
+        self.queues = {
+            queue.id: replace(
+                self.usual,
+                within=queue.service_level.seconds if within is None else within,
+                short=queue.service_level.short_abandon if short is None else short,
+            )
+            for queue in chain.queues
+        }
+
+    def said(self) -> str:
+        """Which definition the figures are by, and within what times."""
+        standard, formula = self.usual, FORMULAS[self.usual.definition]
+        own = {each for each in self.queues.values() if each != standard}
+        times = "each queue's own times" if own else f"{standard.within:g} s"
+        short = "as the queue says" if own else f"under {standard.short:g} s"
+        return f"Service level within {times} ({standard.definition.value}: {formula}); short: {short}."
+
+
+def _tell(made: list[dict[str, Any]], whole: dict[str, Any], by: By, standards: Standards) -> None:
     if not made:
         typer.echo("No call and no agent in this time.")
         return
@@ -90,23 +120,15 @@ def _tell(made: list[dict[str, Any]], whole: dict[str, Any], by: By, standard: S
         (total,) = on_screen([whole])
         every.append({name: total.get(name) for name in every[0]})
     show(every, False)
-    typer.echo(f"\n{_counted(standard)}")
-
-
-def _counted(standard: Standard) -> str:
-    """Which definition the figures are by."""
-    formula = FORMULAS[standard.definition]
-    return (
-        f"Service level within {standard.within:g} s ({standard.definition.value}: {formula}); "
-        f"short: under {standard.short:g} s."
-    )
+    typer.echo(f"\n{standards.said()}")
 
 
 def _count(
-    path: Path, period: tuple[float, float], standard: Standard, by: By, intervals: Intervals
+    path: Path, period: tuple[float, float], standards: Standards, by: By, intervals: Intervals
 ) -> tuple[Tally, dict[str, Any]]:
     """The groups, and all in one."""
-    tally, whole = Tally(standard, by, intervals), Tally(standard)
+    usual, queues = standards.usual, standards.queues
+    tally, whole = Tally(usual, by, intervals, queues), Tally(usual, queues=queues)
     reader = HistoryReader(path)
     try:
         for visit in reader.visits(*period):
@@ -117,7 +139,7 @@ def _count(
             whole.span(span)
     finally:
         reader.close()
-    return tally, figures(whole.groups.get(By.ALL.value, Sums()), standard)
+    return tally, figures(whole.groups.get(By.ALL.value, Sums()), usual)
 
 
 # Which time
@@ -145,14 +167,18 @@ def _moment(option: str, text: str, zone: ZoneInfo, days: int) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
-def _zone_of(config: Path) -> ZoneInfo:
-    """The first store's, by the applied chain; UTC where there is none."""
+def _chain(config: Path) -> Chain:
+    """The applied one; an empty one where there is none, or it cannot be read."""
     try:
         active = active_path(load(config).paths.state)
-        stores = load_chain(active).chain.stores if active.exists() else ()
+        return load_chain(active).chain if active.exists() else Chain()
     except ConfigError:
-        stores = ()
-    zones = [store.hours.zone for store in stores]
+        return Chain()
+
+
+def _zone_of(chain: Chain) -> ZoneInfo:
+    """The first store's; UTC where there is none."""
+    zones = [store.hours.zone for store in chain.stores]
     return zone_called(zones[0] if zones else "UTC")
 
 
@@ -171,14 +197,13 @@ def _agents(config: Path) -> dict[str, str]:
     return {agent_token(key, each["agent"]): each["agent"] for each in staff}
 
 
-def _picture(tally: Tally, intervals: Intervals, zone: ZoneInfo) -> DayPlot:
+def _picture(tally: Tally, intervals: Intervals, zone: ZoneInfo, note: str) -> DayPlot:
     starts = sorted(float(key) for key in tally.groups)
     if not starts:
         raise ConfigError("--plot: no call in this time, so there is nothing to draw; give other days")
     sums = [tally.groups[start] for start in starts]
     levels = [None if (level := each.service_level(tally.standard)) is None else 100 * level for each in sums]
     there = [each.available / (DAY if intervals.width == DAY else intervals.width) for each in sums]
-    standard = tally.standard
     return DayPlot(
         "Calls as they were",
         starts,
@@ -188,5 +213,5 @@ def _picture(tally: Tally, intervals: Intervals, zone: ZoneInfo) -> DayPlot:
         [each.answered + each.called_back for each in sums],
         [each.lost for each in sums],
         [Line("there, breaks not included", there)],
-        _counted(standard),
+        note,
     )

@@ -6,7 +6,7 @@ intervals in which it passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from quietline.reports.definitions import Standard, Sums
@@ -29,12 +29,19 @@ class By(StrEnum):
 class Tally:
     """Sums by group. Groups are named by text, intervals by their start in UTC seconds."""
 
-    def __init__(self, standard: Standard, by: By = By.ALL, intervals: Intervals | None = None) -> None:
-        """`intervals` is needed by interval, and unused otherwise."""
+    def __init__(
+        self,
+        standard: Standard,
+        by: By = By.ALL,
+        intervals: Intervals | None = None,
+        queues: Mapping[str, Standard] | None = None,
+    ) -> None:
+        """`intervals` is needed by interval, and unused otherwise. `queues`: those with times of their own."""
         if by is By.INTERVAL and intervals is None:
             raise ValueError("a tally by interval needs the intervals")
         self.standard = standard
         self.by = by
+        self._queues = queues or {}
         self.groups: dict[str | float, Sums] = {}
         self._intervals = intervals
         self._key = self._keys()[by]
@@ -43,7 +50,7 @@ class Tally:
         """Count a visit. By agent, those that no agent took are in no group."""
         key = self._key(visit)
         if key != "" or self.by is not By.AGENT:
-            self._of(key).add(visit, self.standard)
+            self._of(key).add(visit, self._queues.get(visit.queue, self.standard))
 
     def span(self, span: Span) -> None:
         """Count an agent's time. Queues have none: agents serve several at once."""

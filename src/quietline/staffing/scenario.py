@@ -120,7 +120,12 @@ class _Builder:
             raise self._file.error(("agents",), f"{len(world.agents):,} agents; at most {MAX_AGENTS:,}")
 
     def _warnings(self, world: World) -> Iterator[str]:
-        """Callers nobody can ever take: by a skill that nobody on the roster has."""
+        """Callers nobody can ever take: by a skill that nobody on the roster has, or on another day."""
+        first, last = min(duty.at for duty in world.duties), max(duty.at for duty in world.duties)
+        for stream in world.streams:
+            at = stream.arrivals.at if isinstance(stream.arrivals, Recorded) else ()
+            if at and (at[-1] < first or at[0] > last):
+                yield self._file.says(("callers", stream.id), "all of them call while nobody is there; look at `date`")
         rules = {rule.id: rule for rule in world.queues}
         for stream in world.streams:
             rule = rules[stream.queue]
