@@ -15,6 +15,8 @@ Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
     targets    call                                           -> {"queues": [{"id", "name"}], "agents": [token, ...]}:
                                                               to whom the caller may be handed on now
     floor                                                     -> counts: calls waiting, longest wait, agents by state
+    wallboard  store="north" or "" for all                    -> live.wallboard.Board: queues, people, alerts; to
+                                                              whom it is shown the web process asks the vault
     reload                                                    root only: read the chain anew; calls keep their places
 
 `subscribe` streams `Event` objects of all agents; the web process hands each agent only its own.

@@ -31,6 +31,7 @@ from quietline.live.journal import SealedJournal
 from quietline.live.outlook import Outlook
 from quietline.live.plan import PlanInForce
 from quietline.live.recorder import VaultRecorder
+from quietline.live.wallboard import Wallboard
 from quietline.reports import history_file
 from quietline.reports.history_file import HistoryFile
 from quietline.strategies import installed
@@ -68,7 +69,8 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
     callbacks = CallbackBook(config, relay)
     house = House(endpoint, vault, floor, journal, recorder, clock, plans, outlook, voice, callbacks)
     controller = Controller(house, relay, journal, callbacks)
-    desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload, callbacks.trying)
+    board = Wallboard(floor, outlook, plans, clock, file.path)
+    desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload, callbacks.trying, board)
     server = WireServer(paths.controller_socket, desk.handle, desk.subscribe)
     await server.start()
     try:

@@ -124,7 +124,7 @@ async def test_an_agent_dismissed_in_a_call_has_nothing_from_that_moment(stage) 
     async with SimulatedAgentPhone(stage.site.public(), credential) as stolen:
         with pytest.raises(CallRefused):
             await stolen.registers()
-    await agent.page.get_by_label("Password", exact=True).wait_for(timeout=6_000)  # the open stream is asked about every 2 s
+    await agent.page.get_by_label("Password", exact=True).wait_for(timeout=6_000)  # asked every 2 s
     await caller.is_hung_up_on(within=3.0)
     async with asyncio.timeout(6.0):
         while {"reason": "signed-out"} not in witness.events:

@@ -130,7 +130,10 @@ def survey(
     return {spec.name: _ruling_or_error(verdict, action) for spec, verdict in zip(fields, verdicts, strict=True)}
 
 
-def controllers_of(store: str, stores: Iterable[Store], hubs: Collection[str] = ("hub",)) -> frozenset[str]:
+HUBS = ("hub",)  # stores that work for all the others
+
+
+def controllers_of(store: str, stores: Iterable[Store], hubs: Collection[str] = HUBS) -> frozenset[str]:
     """The GDPR controllers an employee of `store` works for: the store's own; at a hub all of them; none if unknown."""
     by_id = {each.id: each.controller for each in stores}
     if store not in by_id:

@@ -12,7 +12,9 @@ from quietline.errors import Denied, ProtocolError
 from quietline.live.consult import Consult
 from quietline.live.floor import Floor
 from quietline.live.tries import Try
+from quietline.live.wallboard import Wallboard, as_frame
 from quietline.plain import plain
+from quietline.reasons import Why, denied
 from quietline.telephony.ports import AgentPhone
 from quietline.wire import Frame, Peer
 
@@ -30,16 +32,20 @@ class DeskServer:
         users: frozenset[int],
         reload: Callable[[], Chain],
         tries: Mapping[str, Try] | None = None,
+        wallboard: Wallboard | None = None,
     ) -> None:
         self._floor = floor
         self._calls = calls
         self._tries = tries if tries is not None else {}
         self._reload = reload
+        self._wallboard = wallboard
         self._users = users | {0}
 
     async def handle(self, peer: Peer, frame: Frame) -> Frame:
         """One request. Raises Denied for a stranger, or for a call that is not the agent's."""
         self._admit(peer)
+        if frame.get("op") == "wallboard" and self._wallboard:
+            return as_frame(await self._wallboard.show(str(frame.get("store", ""))))
         operation = getattr(self, "_op_" + str(frame.get("op")), None)
         if operation is None:
             raise ProtocolError("controller.sock: unknown operation")
@@ -82,7 +88,7 @@ class DeskServer:
         if bool(queue) == bool(colleague):
             raise ProtocolError("transfer: want a queue or a colleague")
         if queue and call.house.plans.now.queue(queue) is None:
-            raise Denied("no-such-queue", "there is no such queue any more")
+            raise denied(Why.NO_SUCH_QUEUE)
         if colleague:
             self._free(colleague, frame)
         call.transfer(queue, colleague)
@@ -123,12 +129,12 @@ class DeskServer:
         """The agent's call, in which nobody is asked yet, or with `asking` somebody is."""
         call = self._own(frame)
         if not isinstance(call, Call) or (call.asking is not None) is not asking:
-            raise Denied("not-now", "this does not fit the call as it stands")
+            raise denied(Why.NOT_NOW)
         return call
 
     def _free(self, colleague: str, frame: Frame) -> None:
         if colleague == _agent(frame) or colleague not in self._floor.ready():
-            raise Denied("not-ready", "this colleague is not ready any more")
+            raise denied(Why.NOT_READY)
 
     def _own(self, frame: Frame) -> Call | Try | Consult:
         name = str(frame.get("call"))

@@ -16,7 +16,7 @@ from quietline.clock import Clock, SystemClock
 from quietline.desk_protocol import AgentState, AgentView, Event
 from quietline.reasons import Why, denied
 from quietline.sealed import DOTS, Sealed, Ticket
-from quietline.vault.ports import NONE_CHOSEN, Session
+from quietline.vault.ports import NONE_CHOSEN, Roster, Session
 from quietline.vault.schema import FIELDS, MINIMUM, Reason
 
 ADVICE = {
@@ -74,13 +74,14 @@ class FakeGrant:
 
 AMARA = FakeAgent("ag_4c1f", "Amara Okafor", "amara", "correct horse battery")
 JONAS = FakeAgent("ag_9b2e", "Jonas Lindqvist", "jonas", "staple rainbow lantern")
+SIGRID = FakeAgent("ag_77d0", "Sigrid Voss", "sigrid", "anchor velvet harvest", role="supervisor")
 
 
 @dataclass
 class FakeVault:
     """`DeskVault` in memory. `ledger` is what was written down, in order; `open_gate` holds an open up after that."""
 
-    agents: tuple[FakeAgent, ...] = (AMARA, JONAS)
+    agents: tuple[FakeAgent, ...] = (AMARA, JONAS, SIGRID)
     clock: Clock = field(default_factory=SystemClock)
     down: bool = False
     ledger_fails: bool = False
@@ -143,9 +144,19 @@ class FakeVault:
         self.ledger.append(("note.written", held.agent))
         held.note = plain
 
+    async def roster(self, token: str) -> Roster:
+        session = await self.session(token)
+        if session.role != "supervisor":
+            raise _denied("policy")
+        return Roster("", {each.agent: each.name for each in self.agents})
+
     async def wrap_up(self, token: str, grant: str) -> dict[str, object]:
         held = await self._held(token, grant, closing=True)
         return {"order_reference": CUSTOMER["order.reference"] if held.known else "", "note": held.note}
+
+    async def colleagues(self, token: str, grant: str, agents: list[str]) -> dict[str, str]:
+        await self._held(token, grant)
+        return {agent: f"Colleague {number}" for number, agent in enumerate(sorted(agents), 1)}
 
     def _up(self) -> None:
         if self.down:
@@ -188,6 +199,7 @@ class FakeController:
         self.clock = clock or SystemClock()
         self.down = False
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.board: dict[str, Any] = {"now": 0.0, "queues": [], "agents": [], "offline": 0}
         self._views: dict[str, AgentView] = {}
         self._subscribers: set[asyncio.Queue[dict[str, Any] | None]] = set()
 
@@ -199,9 +211,32 @@ class FakeController:
             raise errors.Unavailable("controller.sock: cannot connect")
         self.asked.append((op, fields))
         agent = fields["agent"]
+        if op in ("snapshot", "targets", "wallboard"):
+            return self._tells(op, agent)
+        if op in ("transfer", "consult", "complete", "take_back"):
+            self._hands_on(op, agent, str(fields.get("colleague", "")))
+        else:
+            self._does(op, agent, fields)
+        return {}
+
+    def _tells(self, op: str, agent: str) -> dict[str, Any]:
+        if op == "snapshot":
+            return asdict(self.view(agent))
+        if op == "wallboard":
+            return dict(self.board)
+        ready = [each for each, view in self._views.items() if view.state is AgentState.READY and each != agent]
+        return {"queues": [{"id": "returns", "name": "Returns"}], "agents": ready}
+
+    def _hands_on(self, op: str, agent: str, colleague: str) -> None:
+        if op == "consult":
+            self.set(agent, consult="talking", colleague=colleague)
+            return
+        self.set(agent, consult="", colleague="")
+        if op != "take_back":
+            self.hangs_up(agent)
+
+    def _does(self, op: str, agent: str, fields: dict[str, Any]) -> None:
         match op:
-            case "snapshot":
-                return asdict(self.view(agent))
             case "state":
                 reason = "chosen" if fields["state"] == "away" else ""
                 self.set(agent, state=AgentState(fields["state"]), reason=reason)
@@ -213,7 +248,6 @@ class FakeController:
                 self.set(agent, state=AgentState.READY, call="", alias="", queue="", topic="", grant="", deadline=0.0)
             case _:
                 raise errors.ProtocolError("controller.sock: unknown operation")
-        return {}
 
     async def events(self, **_: Any) -> AsyncIterator[dict[str, Any]]:
         """Every agent's changes, until the controller goes away."""

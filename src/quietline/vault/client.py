@@ -11,7 +11,7 @@ from typing import Any
 from quietline.errors import Unavailable
 from quietline.plain import plain
 from quietline.sealed import SIGNALLING, Sealed, Ticket
-from quietline.vault.ports import NONE_CHOSEN, Callback, CallEvent, Match, Session, StaffMember, StaffPlan
+from quietline.vault.ports import NONE_CHOSEN, Callback, CallEvent, Match, Roster, Session, StaffMember, StaffPlan
 from quietline.wire import WireClient
 
 OPEN_SECONDS = 8.0  # longer than the vault waits for its ledger, so that its own refusal arrives
@@ -108,6 +108,14 @@ class DeskVaultClient:
 
     async def wrap_up(self, token: str, grant: str) -> dict[str, object]:
         return dict(await self._wire.call("wrap_up", token=token, grant=grant))
+
+    async def colleagues(self, token: str, grant: str, agents: list[str]) -> dict[str, str]:
+        answer = await self._wire.call("colleagues", token=token, grant=grant, agents=agents)
+        return {str(agent): str(name) for agent, name in answer["names"].items()}
+
+    async def roster(self, token: str) -> Roster:
+        answer = await self._wire.call("roster", token=token)
+        return Roster(str(answer["store"]), dict(answer["names"]))
 
     async def close(self) -> None:
         await self._wire.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from quietline.access.decide import Principal
+from quietline.access.decide import HUBS, Principal, Role
 from quietline.access.identity import Identity
 from quietline.access.passwords import Passwords
 from quietline.access.ports import SessionRow
@@ -21,7 +21,7 @@ from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.journal import Journal
 from quietline.vault.looks import Looks
 from quietline.vault.phones import Phones
-from quietline.vault.ports import Session
+from quietline.vault.ports import Roster, Session
 
 
 class Desk:
@@ -98,6 +98,26 @@ class Desk:
         except TamperError:
             self._journal.soon(Kind.TAMPER_FOUND, row.agent, agent=row.agent, part="staff")
             raise
+
+    async def colleagues(self, token: str, grant: str, agents: tuple[str, ...]) -> dict[str, str]:
+        """The names of these, to hand a live call to. Raises NotSignedIn, Denied where the call is not theirs."""
+        who = await self.who(token)
+        await self.looks.holds(who, grant)
+        names = await asyncio.to_thread(self._names, "", Ticket(who.agent, "hand-over", SIGNALLING))
+        return {agent: names[agent] for agent in agents if agent in names}
+
+    async def roster(self, token: str) -> Roster:
+        """Whom this supervisor supervises. Raises NotSignedIn, TamperError, Denied("policy") for any other role."""
+        who = await self.who(token)
+        if who.role is not Role.SUPERVISOR:
+            raise denied(Why.POLICY)
+        store = "" if who.store in HUBS else who.store
+        return Roster(store, await asyncio.to_thread(self._names, store, Ticket(who.agent, "floor", SIGNALLING)))
+
+    def _names(self, store: str, ticket: Ticket) -> dict[str, str]:
+        now = self._clock.wall()
+        here = [each for each in self._identity.roll().members if each.in_service(now) and store in ("", each.store)]
+        return {each.agent: self._identity.display_name(each.agent).open(ticket) for each in here}
 
     async def end_phone(self, agent: str) -> None:
         if not self._sessions.of_agent(agent):

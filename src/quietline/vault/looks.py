@@ -85,6 +85,11 @@ class Looks:
         fields = tuple(_view(spec, values, rest) for spec in specs)
         return Card(now.assurance, bool(grant.customer), (*self._keyed(grant), *fields))
 
+    async def holds(self, who: Principal, grant_id: str) -> None:
+        """Whether this agent is on this live call. Raises Denied as `open` does, EdgeUnavailable."""
+        with self._refusals(who, grant_id, "colleagues", action="colleagues"):
+            await self._live(who, grant_id)
+
     def _keyed(self, grant: Grant) -> tuple[FieldView, ...]:
         """What the caller keyed on this very call, for the agent who has it: said to them, so no look at a record."""
         digits = self._legs.keyed(grant.caller_leg)

@@ -48,6 +48,8 @@ OPERATIONS: dict[str, Side] = {
     "open": Side.WEB,
     "write_note": Side.WEB,
     "wrap_up": Side.WEB,
+    "colleagues": Side.WEB,
+    "roster": Side.WEB,
     "status": Side.ADMIN,
     "init": Side.ADMIN,
     "unseal": Side.ADMIN,

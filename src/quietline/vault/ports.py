@@ -125,6 +125,14 @@ class Session:
     expires: float
 
 
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The people a supervisor sees. `store`: whose people, "" for every store's (a hub's supervisor)."""
+
+    store: str
+    names: dict[str, str] = field(repr=False)  # agent -> display name; in service only
+
+
 class DeskVault(Protocol):
     """Asked by the web process's user id only; `token` is the session cookie's value."""
 
@@ -166,6 +174,13 @@ class DeskVault(Protocol):
 
     async def wrap_up(self, token: str, grant: str) -> dict[str, object]:
         """After the hang-up: {"order_reference": "QL-20417" or "", "note": this call's note or ""}, nothing else."""
+
+    async def colleagues(self, token: str, grant: str, agents: list[str]) -> dict[str, str]:
+        """Display names of these agents, for whoever may hand on the live call of this grant. Who is not in service is
+        left out. Raises as `card`."""
+
+    async def roster(self, token: str) -> Roster:
+        """For a supervisor's view of the floor. Raises Denied("policy") for any other role: nobody lists colleagues."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,6 +309,14 @@ async def _wrap_up(parts: Unsealed, fields: Fields) -> Frame:
     return dict(await parts.desk.looks.wrap_up(who, fields.text("grant")))
 
 
+async def _colleagues(parts: Unsealed, fields: Fields) -> Frame:
+    return {"names": await parts.desk.colleagues(fields.text("token"), fields.text("grant"), fields.texts("agents"))}
+
+
+async def _roster(parts: Unsealed, fields: Fields) -> Frame:
+    return asdict(await parts.desk.roster(fields.text("token")))
+
+
 async def _import_customers(parts: Unsealed, fields: Fields) -> Frame:
     return dict(await parts.admin.import_customers(fields.raw("customers")))
 
@@ -409,6 +417,8 @@ ANSWERS: dict[str, Answer] = {
     "open": _open,
     "write_note": _write_note,
     "wrap_up": _wrap_up,
+    "colleagues": _colleagues,
+    "roster": _roster,
     "import_customers": _import_customers,
     "staff_add": _staff_add,
     "staff_find": _staff_find,

@@ -9,11 +9,21 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from quietline.web import problems
-from quietline.web.api import calls, events, health, page, phone, session, state
+from quietline.web.api import calls, events, floor, handover, health, page, phone, session, state
 from quietline.web.desk import Desk
 from quietline.web.guard import Guard
 
-ROUTERS = (page.router, session.router, phone.router, state.router, events.router, calls.router, health.router)
+ROUTERS = (
+    page.router,
+    session.router,
+    phone.router,
+    state.router,
+    events.router,
+    calls.router,
+    handover.router,
+    floor.router,
+    health.router,
+)
 
 
 @asynccontextmanager
@@ -38,7 +48,8 @@ def build_routes(desk: Desk) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.desk = desk
-    app.state.template = page.load_template()
+    app.state.templates = page.load_templates()
+    app.state.rosters = floor.Rosters()
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app)

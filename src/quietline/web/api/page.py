@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from starlette.exceptions import HTTPException
 
-from quietline.web.desk import DeskDep
+from quietline.web.desk import Desk, DeskDep
 from quietline.web.identity import VISIT_COOKIE, set_cookie
 
 router = APIRouter()
@@ -15,18 +15,24 @@ router = APIRouter()
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def load_template() -> Template:
+def load_templates() -> dict[str, Template]:
     """Read once at start; undefined names are errors."""
     folder = FileSystemLoader(__file__.rsplit("/", 2)[0] + "/pages")
-    return Environment(loader=folder, autoescape=True, undefined=StrictUndefined).get_template("desk.html")
+    pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined)
+    return {name: pages.get_template(name) for name in pages.list_templates(["html"])}
 
 
 @router.get("/")
 async def page(request: Request, desk: DeskDep) -> HTMLResponse:
     """The same for everybody: a shell without data, and the CSRF token for signing in."""
+    return render(request, desk, "desk.html")
+
+
+def render(request: Request, desk: Desk, name: str) -> HTMLResponse:
+    """A shell, and the CSRF token for signing in on it."""
     visit = request.cookies.get(VISIT_COOKIE) or desk.visits.new()
     base = f"/static/{desk.assets.version}"
-    html = request.app.state.template.render(base=base, csrf=desk.visits.token(visit))
+    html = request.app.state.templates[name].render(base=base, csrf=desk.visits.token(visit))
     response = HTMLResponse(html, headers={"Cache-Control": "no-store"})
     set_cookie(response, VISIT_COOKIE, visit)
     return response
