@@ -22,6 +22,7 @@ from quietline.config import Controller as Settings
 from quietline.desk_protocol import AgentState
 from quietline.errors import Denied, ProtocolError, Unavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
+from quietline.live import controller as controller_module
 from quietline.live import floor as floor_module
 from quietline.live import journal as journal_module
 from quietline.live import recorder as recorder_module
@@ -323,6 +324,11 @@ class TestRecorder:
         assert vault.asked == ["note_events"]
 
 
+def _kept(built: Building, agent: str) -> str:
+    """The agent's state as another life would find it."""
+    return str(built.journal.load().get("floor", {}).get(agent, {}).get("state", ""))
+
+
 class Building:
     """A controller with everything around it in memory, on a real Unix socket."""
 
@@ -460,6 +466,17 @@ class TestController:
         second.telephony.restored[0].happens(LegEventKind.ENDED)
         await second.until(lambda: second.floor.view("mia").state is AgentState.WRAP_UP)
         await second.stop()
+
+    async def test_promise_11_an_agent_who_has_just_come_is_not_lost(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(controller_module, "STAFF_EVERY", 1_000.0)
+        built = Building(tmp_path)
+        await built.start()
+        for state in ("ready", "away"):
+            await built.client.call("state", agent="mia", state=state, phone="sip")
+            await built.until(lambda wanted=state: _kept(built, "mia") == wanted)
+        await built.stop()
 
     async def test_one_broken_call_does_not_end_the_others(self, building: Building) -> None:
         leg, _ = await building.connect()

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 STAFF_EVERY = 2.0  # seconds; a lapsed certificate stops offers within 5 s (issue 5 of the plan)
 FLOOR_RECORD = "floor"  # the journal's row for agents' states
+FLOOR_PAUSE = 0.05  # seconds between two writings of it, for all may come at once
 GOODBYE = 2.0  # seconds for BYEs to be answered at a clean stop
 
 
@@ -46,6 +47,7 @@ class Controller:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._resume()
                 self._tasks.create_task(self._keep_staff())
+                self._tasks.create_task(self._keep_floor())
                 self._tasks.create_task(self._house.floor.run())
                 if self._callbacks:
                     self._tasks.create_task(self._callbacks.run(self._house, self._start))
@@ -119,6 +121,15 @@ class Controller:
                 self._house.floor.staff(await self._house.vault.staff())
             self._journal.save(FLOOR_RECORD, self._house.floor.states())
             await asyncio.sleep(STAFF_EVERY)
+
+    async def _keep_floor(self) -> None:
+        """Who comes or leaves is in the journal at once: an agent must not be lost with the controller."""
+        floor = self._house.floor
+        while True:
+            await floor.wished.wait()
+            floor.wished.clear()
+            self._journal.save(FLOOR_RECORD, floor.states())
+            await asyncio.sleep(FLOOR_PAUSE)
 
     async def _goodbye(self) -> None:
         for call in tuple(self.calls.values()):

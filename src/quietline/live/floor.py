@@ -82,6 +82,7 @@ class Floor:
         self._watcher: Watcher | None = None
         self._changed: dict[str, None] = {}  # agents whose pages changed since listeners were told, in order
         self._woken = asyncio.Event()
+        self.wished = asyncio.Event()  # somebody came, left or went away since it was cleared: `states` are others now
         self._wall_of_zero = clock.wall() - clock.monotonic()  # read once, so that a state's beginning does not jitter
         self._revision = 0
 
@@ -181,6 +182,7 @@ class Floor:
     def wish(self, agent: str, state: AgentState, phone: AgentPhone = AgentPhone.BROWSER) -> None:
         """What the agent asks for: ready, away or offline, and on which kind of phone. Kept for one who is not on the
         staff list yet: just hired, or the vault was away when the controller started."""
+        self.wished.set()
         self._phones[agent] = phone
         if self._matcher.agent(agent) is None:
             self._early[agent] = state
