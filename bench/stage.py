@@ -169,9 +169,9 @@ class Generator:
     stopped: bool = field(default=False)
 
     @classmethod
-    async def start(cls, role: str, setting: dict[str, Any]) -> Generator:
+    async def start(cls, role: str, setting: dict[str, Any], script: str = "load.py") -> Generator:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(HERE / "load.py"), role),
+            *(sys.executable, str(HERE / script), role),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=2**26,

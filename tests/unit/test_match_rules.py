@@ -195,6 +195,18 @@ class TestLastAgent:
         shop.does("ready", "lou")
         assert offers(shop.does("refused", "c1", "mia", at=5.0, reason="declined")) == [("c1", "lou")]
 
+    def test_a_hold_that_was_lost_is_not_taken_again(self, shop: Shop) -> None:
+        shop.talks("lou", "one")
+        shop.talks("mia", "two")
+        shop.enters("c1", at=5.0, last_agent="mia")
+        shop.does("ended", "mia", at=6.0)
+        shop.does("away", "mia")
+        shop.enters("urgent", at=7.0, only_agent="mia", head_start=100.0)
+        assert offers(shop.does("ready", "mia")) == [("urgent", "mia")]
+        shop.enters("c1", at=8.0, last_agent="mia", head_start=5.0)  # asks anew, and still within 20 s
+        shop.does("ended", "lou", at=9.0)
+        assert offers(shop.does("wrapped_up", "lou")) == [("c1", "lou")]
+
     def test_a_queue_without_it_keeps_nothing(self) -> None:
         shop = Shop(PLAIN, staff=[agent("mia"), agent("lou")])
         shop.talks("mia")
@@ -220,6 +232,18 @@ class TestOnePerson:
         shop.enters("c1", only_agent="mia")
         shop.does("staff", [agent("mia")])
         assert offers(shop.does("ready", "mia")) == [("c1", "mia")]
+
+
+class TestMany:
+    def test_when_several_can_be_served_at_once_each_gets_the_one_that_is_first(self) -> None:
+        late = {"invoice": 5.0}  # lapsed until the staff list says otherwise
+        shop = Shop(PLAIN, staff=[Agent(name, certificates=late) for name in ("mia", "lou", "noor")])
+        for number, name in enumerate(("mia", "lou", "noor")):
+            shop.does("ready", name, at=10.0 + number)
+        for number in range(4):
+            shop.enters(f"c{number}", at=20.0 + number)
+        decisions = shop.does("staff", [Agent(name, certificates=FOREVER) for name in ("noor", "lou", "mia")])
+        assert offers(decisions) == [("c0", "mia"), ("c1", "lou"), ("c2", "noor")]
 
 
 class TestStores:
