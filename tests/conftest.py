@@ -1,7 +1,11 @@
-"""Real parts on two cores now and then miss a deadline: such a test is tried once more, and the summary says which.
+"""What holds for all tests: the second try of those on real parts, and the two lanes of `make test`.
 
-Pure tests are never tried again. What fails twice has failed. `QUIETLINE_ONE_TRY=1` takes the second try away: for
-the hunt of what fails now and then, with the whole story of each failure.
+Real parts on two cores now and then miss a deadline: such a test is tried once more, and the summary says which. Pure
+tests are never tried again. What fails twice has failed. `QUIETLINE_ONE_TRY=1` takes the second try away: for the hunt
+of what fails now and then, with the whole story of each failure.
+
+`--lane parts` and `--lane rest` each run their share (lanes.sh runs both beside each other). Tests that make network
+interfaces are in one lane with the browsers: Chromium drops its connections when an interface comes or goes.
 """
 
 from __future__ import annotations
@@ -14,12 +18,28 @@ import pytest
 REAL = {"integration", "e2e", "e2e_product"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test on real parts a second try."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lane", choices=("parts", "rest"), help="only this lane's tests; both lanes are all tests")
+
+
+def lane_of(item: pytest.Item) -> str:
+    """Each test is in exactly one."""
+    parts = folder_of(item) == "integration" and not item.get_closest_marker("namespaces")
+    return "parts" if parts else "rest"
+
+
+def folder_of(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep this lane's tests; give every test on real parts a second try."""
+    lane = config.getoption("--lane")
+    if lane:
+        config.hook.pytest_deselected(items=[item for item in items if lane_of(item) != lane])
+        items[:] = [item for item in items if lane_of(item) == lane]
     if os.environ.get("QUIETLINE_ONE_TRY") == "1":
         return
-    root = Path(__file__).parent
     for item in items:
-        folder = item.path.relative_to(root).parts[0]
-        if folder in REAL or item.get_closest_marker("real"):
+        if folder_of(item) in REAL or item.get_closest_marker("real"):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=1))

@@ -9,19 +9,19 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
 
-lane() {  # NAME [arguments]: pytest with a cache of its own
+lane() {  # NAME [arguments]: one lane (tests/conftest.py), with a cache of its own
   local name=$1; shift
-  "$python" -m pytest -o cache_dir=".pytest_cache/$name" "$@"
+  "$python" -m pytest --lane "$name" -o cache_dir=".pytest_cache/$name" "$@"
 }
 
-lane rest --ignore=tests/integration "$@" >"$said" 2>&1 &
+lane rest "$@" >"$said" 2>&1 &
 rest=$!
-echo "== Lane 1 of 2: the parts, and the whole product over SIP (tests/integration)"
-lane parts tests/integration "$@"
+echo "== Lane 1 of 2: the parts, and the whole product over SIP"
+lane parts "$@"
 first=$?
 wait "$rest"
 second=$?
-echo "== Lane 2 of 2: pure tests, the edge's vectors, and real browsers"
+echo "== Lane 2 of 2: pure tests, real browsers, network namespaces"
 cat "$said"
 verdict() { [ "$1" = 0 ] && echo passed || echo "FAILED (exit status $1)"; }
 echo "== Lane 1 $(verdict $first), lane 2 $(verdict $second)"

@@ -225,11 +225,22 @@ class AgentBrowser:
 
     async def signs_in(self, login: str, password: str) -> None:
         """Until the softphone is registered."""
-        await self.page.goto(self.url)
+        await self._opens()
         await self.page.get_by_label("Login").fill(login)
         await self.page.get_by_label("Password", exact=True).fill(password)
         await self.page.keyboard.press("Enter")
         await self.page.get_by_text("Phone ready").wait_for()
+
+    async def _opens(self) -> None:
+        """Load the desk; again, as people do, when a network interface came or went meanwhile (Chromium lets go then)."""
+        for last in (False, False, True):
+            try:
+                await self.page.goto(self.url)
+            except Error as error:
+                if last or "ERR_NETWORK_CHANGED" not in str(error):
+                    raise
+            else:
+                return
 
     async def goes_ready(self) -> None:
         """By the button."""
