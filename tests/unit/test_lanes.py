@@ -48,7 +48,7 @@ def collected(*arguments: str) -> int:
         "tests/integration/test_ledger_cli.py",
         "tests/unit/test_bencode.py",
     ]
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files, *arguments]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files, *arguments]
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root).stdout
     return sum("::" in line for line in said.splitlines())
 

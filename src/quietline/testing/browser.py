@@ -232,7 +232,7 @@ class AgentBrowser:
         await self.page.get_by_text("Phone ready").wait_for()
 
     async def _opens(self) -> None:
-        """Load the desk; again, as people do, when a network interface came or went meanwhile (Chromium lets go then)."""
+        """Load the desk; again, as people do, when a network interface came or went (Chromium lets go then)."""
         for last in (False, False, True):
             try:
                 await self.page.goto(self.url)
