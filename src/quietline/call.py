@@ -118,6 +118,7 @@ class Call(Handover):
     # (1) The edge has admitted the call: TLS or a named trunk, SRTP or refused. Answer it.
     async def _admit(self) -> None:
         self._recognising = self._spawn(self._recognise(self.house.vault.arrive_and_match))
+        self._attendant.listens()
         try:
             self.leg.answer(await self.media.answer_caller(self.leg.offer))
         except UnacceptableOffer:

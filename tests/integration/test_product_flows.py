@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -60,16 +59,7 @@ prompts:
 async def apply(shop: Shop, folder: Path, text: str = CHAIN) -> None:
     """`quietline apply`, as an administrator would."""
     (folder / "chain.yaml").write_text(text)
-    program = (sys.executable, "-m", "quietline.cli", "apply", str(folder / "chain.yaml"), "--yes")
-    process = await asyncio.create_subprocess_exec(
-        *program,
-        "--config",
-        str(shop.site.config_path),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, output.decode()
+    await shop.site.apply(folder / "chain.yaml")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -20,7 +20,8 @@ from quietline.testing.site import Site, sample_config
 
 TONES = (610, 730, 890, 970, 1_090, 1_270, 1_390, 1_510)  # Hz; none a multiple of another, all within G.711's band
 DIALLED = "+442079460101"
-AGENT = "mia"
+AGENT, NO_FRENCH = "mia", "noor"
+CHAIN = Path(__file__).with_name("chain.yaml")
 
 
 @dataclass(slots=True)
@@ -71,8 +72,8 @@ def _open_to_all(folder: str) -> Path:
     return path
 
 
-def lapsed_agent(scene: Scene) -> RemoteDesk:
-    """The desk as the agent with the lapsed certificate reaches it."""
+def desk(scene: Scene) -> RemoteDesk:
+    """The desk as an agent without a browser reaches it."""
     return RemoteDesk(scene.site.url, scene.site.ca, scene.lab.agent.gateway)
 
 

@@ -67,9 +67,12 @@ class Attendant:
         self._keys: AsyncIterator[str] | None = None
         self.position = Position("", "")
 
+    def listens(self) -> None:
+        """From now on keys count for the first menu: a quick caller presses before the flow has begun."""
+        self._keys = self._media.digits()
+
     async def begin(self, store: str) -> Enter | End:
         """From the start of the store's flow to a queue or an end."""
-        self._keys = self._media.digits()  # a key pressed during the notice counts for the menu
         return await self._walk(self._plan.flows.begin(store, self._facts()))
 
     async def again(self, position: Position) -> Enter | End:

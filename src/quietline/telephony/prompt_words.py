@@ -45,9 +45,8 @@ ENGLISH: Mapping[str, str] = {
 FRENCH: Mapping[str, str] = {
     Prompt.NOTICE: (
         "Merci de votre appel. Votre numéro nous aide à retrouver votre commande. "
-        "Notre collègue ne voit ni ce numéro ni votre adresse, sauf si cela est nécessaire pour vous aider, et chaque "
-        "consultation est consignée. Cet appel n'est pas enregistré. "
-        "Notre politique de confidentialité complète se trouve sur notre site."
+        "Notre collègue ne voit ni ce numéro ni votre adresse, sauf pour vous aider, et chaque consultation est "
+        "consignée. Cet appel n'est pas enregistré. Notre politique de confidentialité est sur notre site."
     ),
     Prompt.HOLD: "Merci. Veuillez patienter. Nous vous mettons en relation avec un collègue.",
     Prompt.CODE: (

@@ -214,7 +214,7 @@ class Site:
             await vault.call("certify", agent=answer["agent"], data_class=data_class, until=until)
 
     async def apply(self, chain: Path) -> str:
-        """Put a chain file in force by `quietline apply`; what it said. Raises ConfigError with its words on refusal."""
+        """Put a chain file in force, by `quietline apply`; what it said. Raises ConfigError with its words."""
         words = ("apply", str(chain), "--yes", "--config", str(self.config_path))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "quietline.cli", *words),
