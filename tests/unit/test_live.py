@@ -404,6 +404,15 @@ class TestController:
         await building.until(lambda: not leg.alive)
         assert building.controller.calls == {} or call not in building.controller.calls
 
+    async def test_the_talk_of_an_agent_who_is_dismissed_is_ended(self, building: Building) -> None:
+        """By the controller: the page may be gone, and the phone may be a desk phone."""
+        leg, call = await building.connect()
+        building.vault.staff_members = [member("noor")]
+        building.floor.staff(building.vault.staff_members)
+        await building.until(lambda: not leg.alive)
+        assert building.floor.view("mia").state is AgentState.OFFLINE
+        assert building.floor.explain(call)["story"][-1].endswith("conversation with mia over")
+
     async def test_another_agents_call_cannot_be_touched(self, building: Building) -> None:
         _, call = await building.connect()
         for operation in ("hang_up", "verify"):
