@@ -23,7 +23,7 @@ from quietline.live.wishes import Ask, Pass, Settle, Wish
 from quietline.routing.flow_run import Enter, Event
 from quietline.routing.model import Overdue
 from quietline.sealed import Sealed
-from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt
+from quietline.telephony.ports import AgentPhone, CallMedia, Leg, LegEvent, LegEventKind, Prompt
 from quietline.telephony.prompt_scripts import spoken
 from quietline.vault.ports import Match
 
@@ -54,6 +54,7 @@ class Handover:
     leg: Leg
     agent_leg: Leg | None
     asking: Consult | None
+    _waking: bool = False
     _wanted: Enter | None
     _recognising: asyncio.Task[None] | None
     _verifying: asyncio.Task[None] | None
@@ -165,8 +166,16 @@ class Handover:
         if self.agent_leg is None or not self.agent_leg.alive:
             return Pass(progress.queue)
         await self.media.take_back()
+        self._wake_browser()
         self._save()
         return None
+
+    def _wake_browser(self) -> None:
+        """A browser plays the newest stream and stays deaf to the caller's, which it knew before the colleague's: two
+        re-INVITEs make it look again. A desk phone plays whatever comes."""
+        if self.agent_leg and self.house.floor.phone(self.progress.agent) is AgentPhone.BROWSER:
+            self._waking = True
+            self.agent_leg.reoffer(self.media.agent_again("inactive"))
 
     async def _decided(self, asking: Consult) -> str:
         listening = self._spawn(asking.listen())
@@ -221,6 +230,9 @@ class Handover:
             event = await self.agent_leg.next_event()
             if event.kind is LegEventKind.OFFER:
                 await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
+            elif event.kind is LegEventKind.REOFFERED and self._waking:
+                self._waking = False
+                self.agent_leg.reoffer(self.media.agent_again("sendrecv"))
             elif event.kind is LegEventKind.ENDED and self.asking:
                 return self.settle("complete")  # who leaves a consultation leaves the caller to the colleague
             elif event.kind is LegEventKind.ENDED:

@@ -51,6 +51,7 @@ _KINDS = {
     What.ENDED: LegEventKind.ENDED,
     What.OFFER: LegEventKind.OFFER,
     What.INFO: LegEventKind.INFO,
+    What.REOFFERED: LegEventKind.REOFFERED,
 }
 _DROPPABLE = (LegEventKind.INFO, LegEventKind.RINGING)
 _OWN = Ticket("controller", "journal", SIGNALLING)
@@ -96,6 +97,9 @@ class SipLeg:
 
     def refuse_offer(self, code: int) -> None:
         self._endpoint.apply(self._endpoint.agent.refuse_offer(self.session, code, self._endpoint.now()))
+
+    def reoffer(self, sdp: str) -> None:
+        self._endpoint.apply(self._endpoint.agent.reinvite(self.session, sdp, self._endpoint.now()))
 
     def probe(self, wait: float = 32.0) -> None:
         self._endpoint.apply(self._endpoint.agent.options(self.session, self._endpoint.now(), wait))

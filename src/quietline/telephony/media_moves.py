@@ -183,6 +183,10 @@ class MovingMedia(RtpengineMedia):
                 await self._rejoin()
             await self._drop_second()
 
+    def agent_again(self, direction: str) -> str:
+        """See `CallMedia`."""
+        return self._write(self._tag, None, self._read(self._state.agent_offer).facing(direction))
+
     async def hand_over(self) -> None:
         """See `CallMedia`."""
         state, old = self._state, self._tag

@@ -23,6 +23,7 @@ class LegEventKind(StrEnum):
     ENDED = "ended"  # BYE received, or the dialog was lost; `reason`
     OFFER = "offer"  # re-INVITE or UPDATE with SDP: answer with `accept_offer` or `refuse_offer`
     INFO = "info"  # INFO in dialog
+    REOFFERED = "reoffered"  # the far side's answer to `reoffer`, or to a refresh; `code`
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class Leg(Protocol):
     def accept_offer(self, sdp: str) -> None: ...
 
     def refuse_offer(self, code: int) -> None: ...
+
+    def reoffer(self, sdp: str) -> None:
+        """re-INVITE with this description (RFC 3261 §14.1); what comes of it is REOFFERED."""
 
     def probe(self, wait: float = 32.0) -> None:
         """In-dialog OPTIONS; no answer in `wait` seconds, or 408/481, ends the leg (`ENDED`, reason "dead peer")."""
@@ -174,6 +178,9 @@ class CallMedia(Protocol):
 
     async def take_back(self) -> None:
         """Caller and first agent are joined again; the colleague's leg is dropped, answered or not."""
+
+    def agent_again(self, direction: str) -> str:
+        """What the agent was offered, once more, in this direction: for a re-INVITE that changes nothing else."""
 
     async def hand_over(self) -> None:
         """Caller and colleague are joined; the first agent's leg is dropped."""

@@ -69,6 +69,9 @@ class FakeLeg:
     def refuse_offer(self, code: int) -> None:
         self.did.append(f"refuse_offer {code}")
 
+    def reoffer(self, sdp: str) -> None:
+        self.did.append("reoffer")
+
     def probe(self, wait: float = 32.0) -> None:
         self.did.append("probe")
 
