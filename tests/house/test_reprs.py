@@ -23,7 +23,7 @@ from quietline.telephony.ports import LegEvent, LegEventKind
 
 TOKENS = """id agent customer leg call grant caller_leg agent_leg subject record uid key_id digest voucher grants legs
     on_leg principal resource parents confirmed recent agent_legs changed_legs retiring offered
-    colleague consulting only_agent last_agent"""  # random, or ours
+    colleague consulting only_agent last_agent agents"""  # random, or ours
 CLOSED = """kind name names role store skills controller controllers data_class field fields reason reasons advice why
     who grade state phase word action policies basis kept error part verifying vault outcome topic queue title spoken
     tampered what code mask label detail status certificates format lapsed protocol transport codecs media media_type
@@ -34,12 +34,29 @@ CONFIGURATION = """realm addresses advertised origins country digest_user certif
     trunks interfaces code_gateway turn turn_secret_file numbers digit notice command user groups host users stores
     queues web relay state run log attributes context address version
     ca dials identity password_file shows shown"""
-WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION)).split())
+CHAIN = """flow flows step steps start go say hold otherwise invalid wording language languages cases accepted refused
+    impossible passed failed yes no waited closed ending default_store by_number zone skill strategy source target change
+    warnings prompts"""  # the owner's words in the chain file
+WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION, CHAIN)).split())
 ONLY_THERE = {
     "access.ports.StaffRow": {"login"},  # a keyed token
     "config.Certificates": {"certificate", "key", "trunk_ca"},  # paths
     "web.identity.SignedIn": {"key"},  # a hash of the token
     "preflight.Port": {"key"},  # of the configuration
+    "chain_diff.Change": {"keys"},  # of the chain file
+    "routing.overflow.Hop": {"to"},  # a store
+    "routing.overflow.Spill": {"to"},
+    "routing.flow.Branch": {"on"},  # "store" | "language" | "assurance"
+    "routing.flow.Choice": {"key"},  # of the keypad, as a flow has them
+    "routing.flow.Collect": {"end", "to"},
+    "routing.flow.Hours": {"open"},
+    "routing.flow.Queue": {"keys"},
+    "routing.flow.Way": {"to"},
+    "routing.flow_check.Finding": {"key", "known"},
+    "routing.flow_run.AskDigits": {"end", "to"},
+    "routing.flow_run.AskKey": {"keys"},
+    "routing.flow_run.Enter": {"keys"},
+    "routing.flow_run.Key": {"key"},  # one press, in a menu; what is collected is sealed
     "web.assets.Asset": {"body"},  # a file that everybody gets
 }
 SKIPPED = ("quietline.testing", "quietline.demo", "quietline.cli")  # nobody's data: stand-ins, and the command line

@@ -81,8 +81,8 @@ class Rates:
 class Estimator:
     """Learns from what happens, tells what to expect, and how wrong it was. One thread; seconds on any clock."""
 
-    _rates: dict[str, Rates] = field(default_factory=dict)
-    _told: dict[str, tuple[float, float]] = field(default_factory=dict)  # call -> when told, estimate
+    _rates: dict[str, Rates] = field(default_factory=dict, repr=False)
+    _told: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)  # call -> when told, estimate
     _errors: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def rates(self, queue: str) -> Rates:
