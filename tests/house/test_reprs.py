@@ -35,8 +35,8 @@ CONFIGURATION = """realm addresses advertised origins country digest_user certif
     queues web relay state run log attributes context address version
     ca dials identity password_file shows shown"""
 CHAIN = """flow flows step steps start go say hold otherwise invalid wording language languages cases accepted refused
-    impossible passed failed yes no waited closed ending default_store by_number zone skill strategy source target change
-    warnings prompts"""  # the owner's words in the chain file
+    impossible passed failed yes no waited closed ending default_store by_number zone skill strategy source target
+    change warnings prompts"""  # the owner's words in the chain file
 WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION, CHAIN)).split())
 ONLY_THERE = {
     "access.ports.StaffRow": {"login"},  # a keyed token
