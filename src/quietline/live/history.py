@@ -79,7 +79,7 @@ class _Open:
 class _Known:
     """A call that has been in a queue."""
 
-    token: str
+    call: str  # the history's token
     answered: bool = False
     left: float = 0.0  # UTC seconds; 0 while it waits or talks
 
@@ -100,14 +100,14 @@ class Book:
 
     now: Callable[[], float]
     key: bytes = field(repr=False)
-    store_of: Callable[[str], str] = lambda call: ""  # the store that a waiting call dialled
+    store_of: Callable[[str], str] = field(default=lambda call: "", repr=False)  # the store that a waiting call dialled
     visits: list[Visit] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
-    _open: dict[str, _Open] = field(default_factory=dict)  # by the floor's call
-    _taken: dict[str, _Open] = field(default_factory=dict)  # by agent
-    _agents: dict[str, _Seen] = field(default_factory=dict)
-    _calls: dict[str, _Known] = field(default_factory=dict)  # by the floor's call
-    _names: dict[str, str] = field(default_factory=dict)
+    _open: dict[str, _Open] = field(default_factory=dict, repr=False)  # by the floor's call
+    _taken: dict[str, _Open] = field(default_factory=dict, repr=False)  # by agent
+    _agents: dict[str, _Seen] = field(default_factory=dict, repr=False)
+    _calls: dict[str, _Known] = field(default_factory=dict, repr=False)  # by the floor's call
+    _names: dict[str, str] = field(default_factory=dict, repr=False)
 
     # What the floor tells
 
@@ -123,7 +123,7 @@ class Book:
 
     def _begin(self, waiting: Waiting) -> _Open:
         call = self._calls.setdefault(waiting.call, _Known(secrets.token_hex(8)))
-        visit = _Open(waiting.queue, self.now(), call.token, call.answered)
+        visit = _Open(waiting.queue, self.now(), call.call, call.answered)
         visit.callback = 0.0 if waiting.callback else NO_CALLBACK  # one more try, or of an earlier life
         return visit
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
@@ -79,8 +79,8 @@ def read_forecast(path: Path, zone: ZoneInfo) -> list[Forecast]:
 class _Cells:
     """One row."""
 
-    where: str
-    values: Mapping[str, str]
+    where: str = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
 
     def error(self, column: str, what: str) -> ConfigError:
         return ConfigError(f"{self.where}: {column}: {what}")

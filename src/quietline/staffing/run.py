@@ -51,7 +51,7 @@ class Outcome:
     by_interval: Tally
     by_queue: Tally
     days: list[Sums] = field(default_factory=list)
-    queue_days: list[dict[str | float, Sums]] = field(default_factory=list)
+    queue_days: list[dict[str | float, Sums]] = field(default_factory=list, repr=False)
     errors: list[Error] = field(default_factory=list)  # of the estimator, a day each
 
     def estimate(self, measure: Measure) -> tuple[float, float] | None:
@@ -121,8 +121,8 @@ def expected_calls(scenario: Scenario) -> int:
 class Difference:
     """The other less the first. `half`: half the width of the 95 % interval of the difference."""
 
-    group: str  # "all", or a queue
-    measure: str
+    group: str = field(repr=False)  # "all", or a queue
+    measure: str = field(repr=False)
     first: float
     other: float
     difference: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from math import inf
 from pathlib import Path
@@ -42,7 +42,7 @@ class Scenario:
     width: int  # seconds of an interval
     seed: int
     replications: int
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=(), repr=False)
 
     def intervals(self) -> Intervals:
         """Those of the table and the plot."""
