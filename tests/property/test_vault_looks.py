@@ -28,6 +28,7 @@ from quietline.testing.clock import ManualClock
 from quietline.testing.vault import MemoryCodeChannel, MemoryEdge, MemoryKms, MemoryLedger
 from quietline.testing.vault_house import ANA, ANA_NUMBER, STORE_NUMBER, vault_config
 from quietline.vault.blind_index import BlindIndex
+from quietline.vault.callbacks import Callbacks
 from quietline.vault.calls import Calls
 from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal
@@ -35,6 +36,7 @@ from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.leg_book import LegBook
 from quietline.vault.looks import Looks
 from quietline.vault.records import Records, open_records_database
+from quietline.vault.remembered import Remembered
 from quietline.vault.schema import FIELDS, MINIMUM, DataClass, Reason
 
 T = TypeVar("T")
@@ -115,7 +117,10 @@ class Looking(RuleBasedStateMachine):
         self.group = asyncio.TaskGroup()
         await self.group.__aenter__()
         channel = MemoryCodeChannel()
-        self.vault = Calls(config, self.clock, journal, legs, grants, codes, index, records, channel, self.group)
+        callbacks = Callbacks(journal, legs, Remembered(self.rows, ring), life=1e9, tries=3)
+        self.vault = Calls(
+            config, self.clock, journal, legs, grants, codes, index, records, callbacks, channel, self.group
+        )
         self.looks = Looks(self.clock, journal, legs, grants, POLICIES, records)
         unseal = records.open
 

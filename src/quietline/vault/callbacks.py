@@ -25,7 +25,7 @@ from quietline.vault.ports import Callback
 from quietline.vault.remembered import Remembered
 
 PREFIX = "callback"
-WITHIN = Ticket("vault", "callback", SIGNALLING)
+TICKET = Ticket("vault", "callback", SIGNALLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Kept:
     def dump(self) -> dict[str, str]:
         """As strings, for `Remembered`."""
         dialled = " ".join(self.dialled_by)
-        texts = {"number": self.number.open(WITHIN), "mark": self.mark, "controller": self.controller}
+        texts = {"number": self.number.open(TICKET), "mark": self.mark, "controller": self.controller}
         return {**texts, "expires": repr(self.expires), "dialled_by": dialled}
 
 
@@ -119,7 +119,7 @@ class Callbacks:
     async def answered(self, token: str, number: str, leg: LegTicket) -> Kept:
         """The callback whose number the edge dialled on this leg, which is up. Raises Denied; see `ports`."""
         kept = await self.find(token)
-        if not kept.dialled_by or not hmac.compare_digest(kept.number.open(WITHIN).encode(), number.encode()):
+        if not kept.dialled_by or not hmac.compare_digest(kept.number.open(TICKET).encode(), number.encode()):
             raise leg_unknown("the edge dialled another number, or this callback was not dialled")
         if not await self._legs.up(leg):
             raise denied(Why.CALL_UNCONFIRMED)

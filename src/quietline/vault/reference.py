@@ -73,7 +73,12 @@ def files() -> str:
             "wrapped by the KEK; HMAC",
             "how many customers there are",
         ),
-        ("`records.db`", "customers, orders, notes; phones, live legs, numbers to ring back", "under data keys", "counts and lengths"),
+        (
+            "`records.db`",
+            "customers, orders, notes; phones, live legs, numbers to ring back",
+            "under data keys",
+            "counts and lengths",
+        ),
         ("`staff.db`", "accounts, certificates, sessions", "names sealed, logins keyed", "roles, stores, times"),
         ("`grants.db`", "grants of live calls", "tokens and times only", "which tokens met, and when"),
         ("`ledger.db`", "what happened", "bodies under their subject's key", "how much happened, under which tokens"),
