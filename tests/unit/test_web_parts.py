@@ -21,7 +21,7 @@ from quietline.reasons import ADVICE, Why, denied
 from quietline.sealed import Sealed
 from quietline.testing.fake_desk import AMARA, FakeVault
 from quietline.web import problems
-from quietline.web.assets import assets_of, load_assets
+from quietline.web.assets import REQUIRED, assets_of, load_assets
 from quietline.web.identity import Sessions, Visits, session_key
 from quietline.web.site import Limits, Site, site_of
 from quietline.web.turn import ice_servers
@@ -115,7 +115,7 @@ def test_every_refusal_tells_what_to_do(why: Why) -> None:
     problem = problems.problem_of(denied(why))
     assert problem.reason == why.value
     assert problem.advice == ADVICE[why]
-    assert problem.status in {401, 403, 410, 429, 503}
+    assert problem.status in {401, 403, 409, 410, 429, 503}
 
 
 def test_what_a_refusal_means_in_http() -> None:
@@ -247,9 +247,9 @@ def test_unknown_kinds_of_file_are_not_served() -> None:
 def test_a_page_that_was_not_built_says_how(tmp_path: Path) -> None:
     with pytest.raises(errors.ConfigError, match="npm run build"):
         load_assets(tmp_path)
-    for name in ("desk.js", "desk.css", "theme.js"):
+    for name in REQUIRED:
         (tmp_path / name).write_bytes(b"x")
-    assert set(load_assets(tmp_path).files) == {"desk.js", "desk.css", "theme.js"}
+    assert set(load_assets(tmp_path).files) == set(REQUIRED)
 
 
 def test_the_lock_file_names_no_address() -> None:
