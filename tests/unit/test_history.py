@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -502,6 +503,36 @@ async def test_rows_are_written_while_calls_go_on_and_at_the_end(
     visits, spans = read(tmp_path / "history.db")
     assert len(visits) == 1
     assert [(span.state, span.end - span.start) for span in spans] == [("ready", 5)]
+
+
+class SlowFile(HistoryFile):
+    """Takes its time, and tells when it has begun."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.began, self.goes_on = threading.Event(), threading.Event()
+
+    def append(self, visits: object, spans: object) -> None:
+        first, _ = not self.began.is_set(), self.began.set()
+        assert not first or self.goes_on.wait(10)
+        super().append(visits, spans)  # type: ignore[arg-type]
+
+
+async def test_an_end_in_the_middle_of_a_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last rows wait for the thread that still writes."""
+    monkeypatch.setattr("quietline.live.history.EVERY", 0.01)
+    file = SlowFile(tmp_path / "history.db")
+    history = History(file, ManualClock(), KEY, 400, lambda _: "")
+    history.book.visits.append(VISIT)
+    task = asyncio.create_task(history.run())
+    assert await asyncio.to_thread(file.began.wait, 10)
+    history.book.visits.append(VISIT._replace(queue="later"))
+    threading.Timer(0.2, file.goes_on.set).start()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    file.close()
+    assert [visit.queue for visit in read(tmp_path / "history.db")[0]] == ["orders", "later"]
 
 
 async def test_a_full_disk_costs_no_row_that_there_is_room_for(tmp_path: Path) -> None:

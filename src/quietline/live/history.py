@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -230,6 +231,7 @@ class History:
         self._file, self._clock, self._keep = file, clock, keep_days * DAY
         self._forgotten = float("-inf")
         self._failing = False
+        self._writing = threading.Lock()  # a thread may still write when the end comes
 
     async def run(self) -> None:
         """Write once a second until cancelled, and once more then."""
@@ -259,7 +261,8 @@ class History:
     def _append(self, visits: list[Visit], spans: list[Span]) -> bool:
         """Blocking. False when the disk does not take them; they are tried again with the next ones."""
         try:
-            self._file.append(visits, spans)
+            with self._writing:
+                self._file.append(visits, spans)
         except (sqlite3.Error, OSError) as error:
             if not self._failing:
                 log.error("the history cannot be written: reports may lack rows", error=type(error).__name__)
@@ -272,6 +275,7 @@ class History:
 
     def _forget(self) -> None:
         try:
-            self._file.forget(self._clock.wall() - self._keep)
+            with self._writing:
+                self._file.forget(self._clock.wall() - self._keep)
         except (sqlite3.Error, OSError) as error:
             log.error("old history could not be deleted; it is tried again in an hour", error=type(error).__name__)
