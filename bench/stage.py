@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from quietline.config import Config, Queue, Trunk
+from quietline.config import Config, Controller, Queue, Trunk
 from quietline.errors import Unavailable
 from quietline.sealed import Sealed
 from quietline.telephony.edge import rpc_socket
@@ -39,7 +39,9 @@ def bench_config(folder: Path, **controller: Any) -> Config:
         config,
         edge=replace(config.edge, invites_per_second=5_000),
         controller=replace(
-            config.controller, **{"notice": False, "wrap_up_seconds": 0.01, "max_calls": 10_000} | controller
+            config.controller,
+            **{"notice": False, "wrap_up_seconds": 0.01, "max_calls": 10_000, "busy_after": Controller().busy_after}
+            | controller,
         ),
         vault=replace(
             config.vault, argon2_memory_kib=19_456, argon2_passes=2, opens_per_leg=10**6, opens_per_minute=10**6

@@ -31,7 +31,17 @@ def pretty(name: str) -> str:
     return known if known else "-".join(part[:1].upper() + part[1:] for part in name.split("-"))
 
 
-for _name in (*COMPACT.values(), "max-forwards", "route", "record-route", "allow", "accept", "require", "unsupported"):
+for _name in (
+    *COMPACT.values(),
+    "max-forwards",
+    "route",
+    "record-route",
+    "allow",
+    "accept",
+    "require",
+    "unsupported",
+    "privacy",
+):
     _PRETTY[_name] = pretty(_name)
 
 
@@ -100,7 +110,10 @@ class Message:
     def encode(self) -> bytes:
         """The bytes for the wire, with the Content-Length of the body whatever the headers say."""
         lines = [self.start_line()]
-        lines += [f"{pretty(name)}: {value}" for name, value in self.headers.items if name != "content-length"]
+        known = _PRETTY.get
+        lines += [
+            f"{known(name) or pretty(name)}: {value}" for name, value in self.headers.items if name != "content-length"
+        ]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
 

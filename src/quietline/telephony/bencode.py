@@ -62,8 +62,11 @@ def _write_dict(value: dict[str, Value], out: list[str]) -> None:
     for key, item in value.items():
         if not isinstance(key, str):
             raise TypeError(f"bencode keys are text, not {type(key).__name__}")
-        out.append(_text(key))
-        _write(item, out)
+        if isinstance(item, str):
+            out.append(_text(key) + _text(item))
+        else:
+            out.append(_text(key))
+            _write(item, out)
     out.append("e")
 
 

@@ -37,6 +37,7 @@ from quietline.wire import WireClient
 
 READY_WAIT = 60.0  # seconds, first start on a slow machine with prompts to make
 STOP_WAIT = 30.0
+PATIENT = 30.0  # seconds: on a machine that tests share, being late is no reason to refuse a call
 BATCH = 100  # customers an import call
 DAY = 86_400.0
 TRUNK = "carrier-a"
@@ -70,7 +71,7 @@ def sample_config(folder: Path, addresses: tuple[str, ...] = ("127.0.0.1",), *, 
             internal_port=internal,
         ),
         relay=Relay(interfaces=addresses, ng_port=ng, digits_port=digits),
-        controller=Controller(sip_port=sip),
+        controller=Controller(sip_port=sip, busy_after=PATIENT),
         vault=Vault(code_gateway=f"http://127.0.0.1:{gateway}/messages"),
         web=Web(addresses=addresses, port=web),
         trunks=(Trunk(TRUNK, certificate_name=TRUNK_CERTIFICATE),),
