@@ -39,6 +39,9 @@ CHAIN = """flow flows step steps start go say hold otherwise invalid wording lan
     change warnings prompts"""  # the owner's words in the chain file
 WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION, CHAIN)).split())
 ONLY_THERE = {
+    "routing.skills.Ask": {"only"},  # a token
+    "routing.explain.Group": {"words"},  # routing's own, with tokens
+    "routing.explain.Explanation": {"now", "story"},  # the same
     "access.ports.StaffRow": {"login"},  # a keyed token
     "config.Certificates": {"certificate", "key", "trunk_ca"},  # paths
     "web.identity.SignedIn": {"key"},  # a hash of the token
