@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
@@ -42,7 +42,7 @@ class Card:
 
     name: str
     kind: str
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = field(repr=False)
     ways: tuple[f.Way, ...]
     slots: tuple[float, ...]  # width of each way's label
     width: float

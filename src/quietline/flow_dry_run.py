@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from quietline.errors import ConfigError
@@ -47,7 +47,7 @@ class Line:
 
     who: str
     step: str
-    text: str
+    text: str = field(repr=False)
 
     def as_row(self) -> dict[str, str]:
         return asdict(self)

@@ -47,7 +47,7 @@ class Route:
 class Layout:
     """Where everything is: the top left corner of each box, the routes in the order of the arrows, the size of all."""
 
-    places: Mapping[str, tuple[float, float]]
+    places: Mapping[str, tuple[float, float]] = field(repr=False)
     routes: tuple[Route, ...]
     width: float
     height: float
@@ -57,10 +57,10 @@ class Layout:
 class _Graph:
     """Boxes and bends in layers. `links`: pairs one layer apart, upper first, with the x offset of the upper end."""
 
-    widths: dict[str, float]
-    layers: list[list[str]]
-    links: list[tuple[str, str, float]] = field(default_factory=list)
-    left: dict[str, float] = field(default_factory=dict)
+    widths: dict[str, float] = field(repr=False)
+    layers: list[list[str]] = field(repr=False)
+    links: list[tuple[str, str, float]] = field(default_factory=list, repr=False)
+    left: dict[str, float] = field(default_factory=dict, repr=False)
 
     def middle(self, node: str) -> float:
         return self.left[node] + self.widths[node] / 2

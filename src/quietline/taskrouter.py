@@ -35,8 +35,8 @@ CARRIED, PARTLY, LOST = "carried over", "in part", "not carried over"
 class Note:
     """What became of one thing in the workflow. `where`: its path in the JSON."""
 
-    where: str
-    became: str  # CARRIED | PARTLY | LOST
+    where: str = field(repr=False)
+    became: str = field(repr=False)  # CARRIED | PARTLY | LOST
     what: str
 
     def as_row(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class _Line:
     id: str
     label: str
     language: str = ""
-    keys: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read(text: str | bytes, head_start: float = 60.0) -> Imported:

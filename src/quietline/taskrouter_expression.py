@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quietline.errors import ConfigError
 
@@ -30,7 +30,7 @@ _WORDS = ("AND", "OR", "NOT", "IN", "HAS", "CONTAINS")
 class Name:
     """An attribute: `task.language`, `worker.skills`."""
 
-    text: str
+    text: str = field(repr=False)
 
     @property
     def last(self) -> str:
@@ -47,7 +47,7 @@ class Compare:
     """One comparison. `op`: == != > >= < <= IN HAS "NOT IN"; CONTAINS reads as HAS."""
 
     left: Operand
-    op: str
+    op: str = field(repr=False)
     right: Operand
 
 

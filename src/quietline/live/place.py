@@ -37,11 +37,11 @@ class Place:
     wanted: Enter
     since: float
     note: Callable[..., None]  # of a ledger entry: a Kind and its fields
-    spawn: Callable[[Awaitable[Any]], asyncio.Task[Any]]
+    spawn: Callable[[Awaitable[Any]], asyncio.Task[Any]] = field(repr=False)
     last_agent: str = ""
     only_agent: str = ""  # a transfer to one person, as long as they may take it
-    _helped: set[str] = field(default_factory=set)
-    _company: list[asyncio.Task[Any]] = field(default_factory=list)
+    _helped: set[str] = field(default_factory=set, repr=False)
+    _company: list[asyncio.Task[Any]] = field(default_factory=list, repr=False)
 
     def take(self) -> bool:
         """Enter the queue, in company. False when all that could take the call is closed: then nobody rings."""

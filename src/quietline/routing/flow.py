@@ -94,6 +94,7 @@ class Menu:
     wait: float = 8.0
 
     def ways(self) -> tuple[Way, ...]:
+        """One for each key, and the one of silence."""
         keys = (Way(f"{each.key} {each.label}".strip(), each.go, silent=False) for each in self.choices)
         return (*keys, Way("no key", self.otherwise))
 
@@ -153,6 +154,7 @@ class Branch:
     otherwise: str
 
     def ways(self) -> tuple[Way, ...]:
+        """One for each case, and the one for everything else."""
         least = "≥ " if self.on == "assurance" else ""
         return (*(Way(f"{least}{case}", to) for case, to in self.cases.items()), Way("else", self.otherwise))
 
@@ -176,6 +178,7 @@ class Queue:
     closed: str = END
 
     def ways(self) -> tuple[Way, ...]:
+        """Those without an agent; with one the flow is over."""
         pressed = (Way(f"{key} while waiting", to, silent=False) for key, to in self.keys.items())
         return (*pressed, Way("waited too long", self.waited), Way("closed", self.closed))
 

@@ -7,7 +7,7 @@ holds a `Position` and knows its ask (`again`), which is what lets another life 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quietline.routing.flow import (
@@ -187,7 +187,7 @@ class Consented:
     wording: str
     version: str
     given: bool
-    how: str
+    how: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

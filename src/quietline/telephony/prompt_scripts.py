@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quietline.errors import ConfigError
@@ -17,7 +17,7 @@ from quietline.telephony.ports import Prompt
 class Spoken:
     """A text, and the language whose voice speaks it."""
 
-    text: str
+    text: str = field(repr=False)
     language: str = "en"
 
 
