@@ -198,27 +198,27 @@ class Floor:
         self._apply(self._matcher.wrapped_up(agent, *self._now()))
 
     def show(self, agent: str, **changes: Any) -> None:
-        """Put something on the agent's page, beside their state."""
-        self._views[agent] = replace(self.view(agent), **changes)
-        self._publish(agent)
+        """Put something of their call on the agent's page, beside their state; nothing for who has none any more."""
+        self._publish(agent, changes)
 
     def view(self, agent: str) -> AgentView:
         """The agent's page as it should look now."""
+        return self._view(agent, {})
+
+    def _view(self, agent: str, shown: dict[str, Any], revision: int = 0) -> AgentView:
         known = self._matcher.agent(agent) or Agent(agent)
-        base = self._views.get(agent) or AgentView(agent, AgentState.OFFLINE, self._clock.wall())
         wall, zero = self._clock.wall(), self._wall_of_zero
-        shown = (
-            base if known.call else AgentView(agent, base.state, base.since, vault=base.vault, revision=base.revision)
-        )
-        return replace(
-            shown,
-            state=AgentState(known.state.value),
-            since=zero + known.since,
-            reason=known.reason,
-            call=known.call,
-            deadline=zero + known.deadline if known.deadline else 0.0,
-            lapsed=tuple(sorted(name for name, until in known.certificates.items() if until <= wall)),
-        )
+        base = self._views.get(agent) or AgentView(agent, AgentState.OFFLINE, wall)
+        now: dict[str, Any] = {
+            "state": AgentState(known.state.value),
+            "since": zero + known.since,
+            "reason": known.reason,
+            "call": known.call,
+            "deadline": zero + known.deadline if known.deadline else 0.0,
+            "lapsed": tuple(sorted(name for name, until in known.certificates.items() if until <= wall)),
+            "revision": revision or base.revision,
+        }
+        return replace(base, **(shown | now)) if known.call else AgentView(agent, vault=base.vault, **now)
 
     def states(self) -> dict[str, Any]:
         """What to keep for another life: who is here, and on what phone. Who talks or wraps up will be ready after."""
@@ -323,11 +323,11 @@ class Floor:
         if seat is not None:
             seat.put_nowait(decision)
 
-    def _publish(self, agent: str) -> None:
+    def _publish(self, agent: str, shown: dict[str, Any] | None = None) -> None:
         """Their page has changed. Whoever listens is told once the loop comes round: a page that changes three times
         in one step (an end, the wrap-up, what is shown) is sent once, as it stands then."""
         self._revision = max(self._revision + 1, int(self._clock.wall() * 1_000_000))
-        self._views[agent] = replace(self.view(agent), revision=self._revision)
+        self._views[agent] = self._view(agent, shown or {}, self._revision)
         if self._subscribers:
             if not self._changed:
                 asyncio.get_running_loop().call_soon(self._tell)
