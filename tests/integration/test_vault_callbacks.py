@@ -17,6 +17,7 @@ from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.testing.clock import ManualClock
 from quietline.testing.vault import MemoryLedger
 from quietline.testing.vault_house import ANA, ANA_NUMBER, FRANCHISE_NUMBER, PASSPHRASE, VaultHouse
+from quietline.vault.ports import CallEvent
 
 T = Ticket("test", "look", SIGNALLING)
 
@@ -272,3 +273,17 @@ async def test_it_expires(tmp_path: Path, ledger: MemoryLedger) -> None:
         assert parts.remembered.all("callback") == {}
     finally:
         await house.stop()
+
+
+# -- what the controller's events do
+
+
+async def test_the_end_of_a_call_among_the_events_closes_its_grant(house: VaultHouse, ledger: MemoryLedger) -> None:
+    agent, token = await house.agent(), await house.signed_in()
+    call, other = await house.call(agent), await house.call(await house.agent("max"), "+442079460002")
+    await house.calls.note_events([CallEvent(Kind.CALL_ENDED.value, call.leg, {"outcome": "caller_hung_up"})])
+    assert await refusal(house.desk.card(token, call.grant)) == "call-ended"
+    assert [closed["grant"] for closed in ledger.of(Kind.GRANT_CLOSED)] == [call.grant]
+    await house.calls.hang_up(call.leg)
+    await house.calls.note_events([CallEvent(Kind.CALL_CONNECTED.value, other.leg, {})])
+    assert len(ledger.of(Kind.GRANT_CLOSED)) == 1

@@ -205,6 +205,28 @@ async def test_an_ended_session_stays_ended(vault: FakeVault, clock: HandClock) 
         await sessions.check(token)
 
 
+async def test_what_the_vault_checks_itself_is_recalled_until_it_ends(vault: FakeVault, clock: HandClock) -> None:
+    sessions = Sessions(vault, clock, 300)
+    token, session = await vault.sign_in(AMARA.login, Sealed(AMARA.password), "")
+    assert (await sessions.recall(token)).session == session  # not remembered yet: asked
+    vault.down = True
+    clock.now += 10_000
+    assert (await sessions.recall(token)).session == session
+    sessions.end(session_key(token))
+    sessions.remember(session_key(token), session)  # an answer that was under way while it ended
+    with pytest.raises(errors.NotSignedIn):
+        await sessions.recall(token)
+
+
+async def test_what_is_recalled_ends_with_the_session(vault: FakeVault, clock: HandClock) -> None:
+    sessions = Sessions(vault, clock, 300)
+    token, session = await vault.sign_in(AMARA.login, Sealed(AMARA.password), "")
+    await sessions.check(token)
+    clock.now = session.expires
+    with pytest.raises(errors.NotSignedIn):
+        await sessions.recall(token)
+
+
 async def test_the_memory_is_bounded_and_holds_no_token(vault: FakeVault, clock: HandClock) -> None:
     sessions = Sessions(vault, clock, 300)
     token, session = await vault.sign_in(AMARA.login, Sealed(AMARA.password), "")
