@@ -242,6 +242,18 @@ def test_the_longest_call_ends_a_call() -> None:
     assert [(visit.talk, visit.waited) for visit in visits] == [(100, 0), (20, 90)]
 
 
+def test_what_was_planned_for_a_call_that_was_ended_does_not_end_the_next() -> None:
+    visits, _ = run(one_queue(1, recorded(0, 10, talk=(150, 80)), longest_call=100))
+    assert [(visit.waited, visit.talk) for visit in visits] == [(0, 100), (90, 80)]
+
+
+def test_picking_up_too_late_does_not_count_for_the_next_ringing() -> None:
+    """15 s of ringing, half a second away, and ringing again: the hand on the phone at 16 s was for the first."""
+    world = replace(one_queue(1, recorded(0, patience=(100,)), ring=15), behaviour=Behaviour(Fixed(16), back=0.5))
+    visits, _ = run(world)
+    assert (visits[0].outcome, visits[0].waited) == (Outcome.ABANDONED, 100)
+
+
 def test_wrap_up_keeps_the_agent_busy_for_as_long_as_the_queue_allows() -> None:
     stream = replace(recorded(0, 10), wrap_up=Fixed(500))
     visits, spans = run(one_queue(1, stream, wrap_up=40))
@@ -288,9 +300,13 @@ def test_a_shift_ends_after_the_wrap_up() -> None:
 
 
 def test_who_missed_a_call_stays_away_once_the_shift_is_over() -> None:
-    world = replace(one_queue(1, recorded(0, 50), ring=10, longest_wait=200), behaviour=Behaviour(Fixed(99), back=30))
+    """The first call is missed, the second would be answered by whoever came back after the shift."""
+    world = replace(one_queue(1, recorded(0, 50), ring=10, longest_wait=200), behaviour=Behaviour(Fixed(1), 0.5, 30))
     duties = (*world.duties, Duty(START + 20, "ag_0", State.OFFLINE))
-    visits, _ = run(replace(world, duties=duties))
+    calls = draw_calls(world.streams, world.behaviour, {"help": np.random.default_rng(1)})
+    calls.luck[0], calls.luck[1] = 0.1, 0.9
+    visits: list[Visit] = []
+    Simulation(replace(world, duties=duties), calls, np.random.default_rng(1), visits.append).run()
     assert [visit.outcome for visit in visits] == [Outcome.GAVE_UP] * 2
 
 
