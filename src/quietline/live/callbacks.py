@@ -26,7 +26,7 @@ from quietline.plain import plain
 from quietline.routing import callback
 from quietline.routing.callback import End, Promise, Rules, Stage
 from quietline.routing.hours import ALWAYS
-from quietline.routing.model import Need, Offer, Waiting
+from quietline.routing.model import GiveUp, Need, Offer, Waiting
 from quietline.telephony.ports import Relay
 
 log = structlog.get_logger()
@@ -165,6 +165,8 @@ class CallbackBook:
                 turn = await house.floor.turn(kept.id)
             if isinstance(turn, Offer):
                 await self._try(house, kept, turn)
+            elif isinstance(turn, GiveUp):  # the queue keeps no callback longer
+                self._becomes(house, kept, callback.done(promise, End.EXPIRED))
 
     def _look(self, house: House, kept: Kept) -> Promise:
         store = next((each for each in house.plans.now.chain.stores if each.id == kept.store), None)

@@ -113,20 +113,21 @@ class Handover:
     # A blind transfer
 
     async def _pass_on(self, wish: Pass) -> None:
-        """The first agent's grant closes at once, their leg ends, and the caller waits at the front: the place is the
-        arrival's."""
+        """The first agent's grant closes at once, their leg ends, and the caller waits at the front: a head start as
+        long as the call puts them where their arrival would, while the longest wait begins anew."""
         progress, first = self.progress, self.progress.agent
         await self._part("blind", queue=wish.queue or progress.queue, to=wish.agent)
         await self.media.park()
         progress.queue, progress.last_agent = wish.queue or progress.queue, wish.agent or progress.last_agent
-        progress.only_agent, progress.since = wish.agent, progress.arrived
-        self._wanted = Enter(progress.queue)
+        progress.only_agent, progress.since = wish.agent, self.house.clock.monotonic()
+        self._wanted = None
         log.info("a caller was handed on", call=progress.id, by=first)
         self._save()
 
     async def _find_next(self) -> None:
-        """As step 6, from the front of the queue. Another life waits on there."""
-        self._wanted = self._wanted or Enter(self.progress.queue)
+        """As step 6, from the front of the queue, without words."""
+        progress = self.progress
+        self._wanted = Enter(progress.queue, head_start=progress.since - progress.arrived)
         while (ended := await self._wait()) is not None:
             await self._goes_another_way(ended)
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from quietline.carriers import Route
 from quietline.errors import Denied, QuietlineError
 from quietline.legs import LegTicket
 from quietline.sealed import Sealed
@@ -90,6 +91,8 @@ class FakeTelephony:
         self.dialled: list[tuple[str, str, FakeLeg]] = []
         self.restored: list[FakeLeg] = []
         self.answers: list[LegEvent | None] = []
+        self.called: list[tuple[Route, Sealed[str], FakeLeg]] = []
+        self.outcomes: list[LegEvent] = []  # of calls out, in order; after the last they only ring
 
     async def incoming(self) -> AsyncIterator[FakeLeg]:
         while True:
@@ -101,6 +104,15 @@ class FakeTelephony:
         answer = self.answers.pop(0) if len(self.answers) > 1 else next(iter(self.answers), None)
         if answer:
             leg.happens(answer.kind, code=answer.code, sdp=answer.sdp, ticket=ticket("agent", "", agent))
+        return leg
+
+    def dial_out(self, route: Route, number: Sealed[str], sdp: str) -> FakeLeg:
+        leg = FakeLeg()
+        self.called.append((route, number, leg))
+        answer = self.outcomes.pop(0) if self.outcomes else None
+        if answer:
+            vouched = ticket("called") if answer.kind is LegEventKind.ANSWERED else None
+            leg.happens(answer.kind, code=answer.code, sdp=answer.sdp, ticket=vouched)
         return leg
 
     def restore(self, saved: dict[str, Any]) -> FakeLeg:
@@ -156,6 +168,50 @@ class FakeMedia:
 
     async def bridge(self, attempt: str, agent_sdp: str) -> None:
         self._note("bridge", attempt)
+
+    async def offer_agent_alone(self, attempt: str, phone: AgentPhone) -> str:
+        self._note("offer_agent_alone", attempt)
+        return "masked offer"
+
+    async def connect_agent(self, attempt: str, agent_sdp: str) -> None:
+        self._note("connect_agent", attempt)
+
+    async def ringback(self, on: bool) -> None:
+        self._note("ringback", str(on))
+
+    async def offer_called(self, encrypted: bool = True) -> str:
+        self._note("offer_called", "encrypted" if encrypted else "cleartext")
+        return "offer"
+
+    async def connect_called(self, sdp: str) -> None:
+        self._note("connect_called")
+
+    async def join(self) -> None:
+        self._note("join")
+
+    async def park(self) -> None:
+        self._note("park")
+
+    async def offer_consult(self, attempt: str, phone: AgentPhone) -> str:
+        self._note("offer_consult", attempt)
+        return "masked offer"
+
+    async def connect_consult(self, attempt: str, agent_sdp: str) -> None:
+        self._note("connect_consult", attempt)
+
+    async def take_back(self) -> None:
+        self._note("take_back")
+
+    async def hand_over(self) -> None:
+        self._note("hand_over")
+
+    def agent_again(self, direction: str) -> str:
+        self._note("agent_again", direction)
+        return direction
+
+    async def second_reoffer(self, sdp: str) -> str:
+        self._note("second_reoffer")
+        return "answer"
 
     async def agent_reoffer(self, sdp: str) -> str:
         self._note("agent_reoffer")
