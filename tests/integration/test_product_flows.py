@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from product_parts import Shop, hear_each_other, product
+from product_parts import Shop, becomes, hear_each_other, product
 
+from quietline.telephony.prompt_scripts import Spoken
+from quietline.telephony.prompts import Prompts
 from quietline.testing.caller import SimulatedCaller
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
@@ -24,7 +26,7 @@ stores:
 hours:
   never: {zone: Europe/London, week: {mon-sun: closed}}
 queues:
-  orders: {name: Orders, needs: [orders], ring: 3, wrap_up: 0.5}
+  orders: {name: Orders, needs: [orders], ring: 3, wrap_up: 0.5, announce: {every: 0.5}}
   returns: {name: Returns, needs: [returns], ring: 3, wrap_up: 0.5, longest_wait: 1.5, reason: return_refund}
 flows:
   shop:
@@ -40,10 +42,13 @@ flows:
           1: {label: {en: your order, fr: votre commande}, go: speaks}
           2: {label: {en: a return, fr: un retour}, go: returns}
           3: {label: {en: an order number, fr: un numéro}, go: number}
-          4: {label: {en: a question, fr: une question}, go: ask}
+          4: {label: {en: a code, fr: un code}, go: check}
         otherwise: speaks
       number: {do: collect, say: number, least: 4, most: 6, go: ask, otherwise: speaks}
       ask: {do: consent, wording: survey, version: "2026-11-24", say: number, yes: speaks, no: speaks, wait: 20}
+      check: {do: verify, passed: proven, failed: end}
+      proven: {do: branch, on: assurance, cases: {2: speaks}, otherwise: end}
+      end: {do: hang_up}
       speaks: {do: branch, on: language, cases: {fr: french}, otherwise: orders}
       french: {do: queue, queue: orders, needs: [lang:fr], keys: {9: returns}}
       orders: {do: queue, queue: orders}
@@ -51,8 +56,13 @@ flows:
   plain:
     steps:
       orders: {do: queue, queue: orders, hold: null}
-prompts:
-  number: {en: Key in the number., fr: Saisissez le numéro.}
+prompts:  # short ones: nobody here listens for their sake
+  number: {en: Number., fr: Numéro.}
+  code: {en: Code.}
+  code_ok: {en: Right.}
+  code_wrong: {en: Wrong.}
+  closed: {en: Closed.}
+  sorry: {en: Sorry.}
 """
 
 
@@ -126,6 +136,15 @@ async def caller_keys(shop: Shop, caller: SimulatedCaller, number: str) -> None:
             await asyncio.sleep(0.5)
 
 
+async def test_a_caller_proves_who_they_are_before_an_agent_answers(shop: Shop) -> None:
+    async with shop.agent("mia") as mia, shop.caller() as caller:
+        await calls(caller, NORTH, "14")
+        await caller.press(await shop.gateway.next_code(shop.customer().phone))
+        await shop.taken(mia)
+        await mia.reaches("on_call", vault="ok", assurance=2)
+    await shop.nothing_left()
+
+
 async def test_a_closed_store_never_rings(shop: Shop) -> None:
     async with shop.agent("mia") as mia, shop.caller() as caller:
         await calls(caller, MILL)
@@ -169,10 +188,18 @@ async def test_another_stores_agents_help_after_a_while(shop: Shop) -> None:
     await shop.nothing_left()
 
 
+async def announced(shop: Shop, text: str) -> bool:
+    """Whether the words are there as a sound, made by the controller for who waits."""
+    folder = shop.site.config.paths.state / "prompts"
+    made = Prompts(folder).known((Spoken(text, "en"),))
+    return all(path.exists() for path in made)
+
+
 async def test_a_new_chain_keeps_the_place_of_who_waits(shop: Shop, tmp_path: Path) -> None:
     async with shop.caller() as caller:
         await calls(caller, HUB)
         await shop.queued(1)
+        await becomes(lambda: announced(shop, "You are next."), "the place in the queue is made to be said")
         await apply(shop, tmp_path, CHAIN.replace("name: Orders", "name: Your orders"))
         assert (await shop.floor())["waiting"] == 1
         async with shop.agent("noor") as noor:

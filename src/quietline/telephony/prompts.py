@@ -52,6 +52,10 @@ class Prompts:
         """How long it lasts, from the size of its file: one byte a sample."""
         return (self.path(key, "PCMU").stat().st_size - HEADER) / RATE
 
+    def known(self, pieces: tuple[Piece, ...]) -> tuple[Path, ...]:
+        """Where the files of these are, or would be."""
+        return tuple(_pair(self._folder, _all_described(pieces)).values())
+
     def add(self, scripts: Scripts) -> None:
         """Make what is missing of these. Blocking, a tenth of a second each. Raises ConfigError, and then what stood
         before still stands."""
@@ -88,8 +92,11 @@ def make(folder: Path, scripts: Scripts | None = None) -> Prompts:
 
 
 def _made(folder: Path, pieces: tuple[Piece, ...]) -> dict[str, Path]:
-    described = [_described(each) for each in pieces]
-    return _made_of(folder, "\0".join(described), lambda target: _speak(pieces, target))
+    return _made_of(folder, _all_described(pieces), lambda target: _speak(pieces, target))
+
+
+def _all_described(pieces: tuple[Piece, ...]) -> str:
+    return "\0".join(_described(each) for each in pieces)
 
 
 def _described(piece: Piece) -> str:
@@ -99,10 +106,14 @@ def _described(piece: Piece) -> str:
     return "\0".join((*SPEECH, voice(piece.language), piece.text))
 
 
+def _pair(folder: Path, what: str) -> dict[str, Path]:
+    name = hashlib.sha256(f"{VERSION}\0{what}".encode()).hexdigest()[:24]
+    return {law: folder / f"{name}.{kind.replace('-', '')}.wav" for law, kind in LAWS.items()}
+
+
 def _made_of(folder: Path, what: str, write: Callable[[Path], None]) -> dict[str, Path]:
     """The pair of files for what is described so; `write` makes the sound as a WAV file when one is missing."""
-    name = hashlib.sha256(f"{VERSION}\0{what}".encode()).hexdigest()[:24]
-    pair = {law: folder / f"{name}.{kind.replace('-', '')}.wav" for law, kind in LAWS.items()}
+    pair = _pair(folder, what)
     if not all(path.exists() for path in pair.values()):
         with tempfile.TemporaryDirectory(prefix="quietline-prompt-") as scratch:
             source = Path(scratch) / "source.wav"
