@@ -252,3 +252,17 @@ def test_a_row_changed_behind_our_back_is_not_at_hand(identity: Identity, store:
     store.put_staff(replace(row, role="administrator"))
     with pytest.raises(TamperError):
         identity.principal(agent, NOW)
+
+
+def test_the_roll_is_at_hand_until_something_is_written(identity: Identity, store: MemoryStaff) -> None:
+    agent = identity.add(newcomer(), "leaf", TICKET)
+    assert not identity.roll_at_hand()
+    assert [member.agent for member in identity.roll().members] == [agent]
+    assert identity.roll_at_hand()
+    identity.set_certificate(agent, DataClass.CONTACT, NOW + 9, "leaf")
+    assert not identity.roll_at_hand()
+    assert identity.roll().members[0].certificates == {"contact": NOW + 9}
+    row = store.by_agent(agent)
+    assert row
+    store.put_staff(replace(row, role="administrator"))
+    assert (identity.roll().members, len(identity.roll().tampered)) == ([], 1)

@@ -164,7 +164,8 @@ class Admin:
 
     async def _roll(self) -> Roll:
         """The roll; each row that was changed behind our back is written down once."""
-        roll = await asyncio.to_thread(self._identity.roll)
+        at_hand = self._identity.roll_at_hand()
+        roll = self._identity.roll() if at_hand else await asyncio.to_thread(self._identity.roll)
         for found in set(roll.tampered) - self._alerted:
             self._alerted.add(found)
             self._journal.soon(Kind.TAMPER_FOUND, part="staff")
