@@ -2,7 +2,7 @@
 
 Operations (web → controller), each `{"op": ..., "agent": token, ...}`:
 
-    state      state="ready"|"away"|"offline", phone="browser"|"sip"
+    state      state="ready"|"away"|"offline", phone="browser"|"sip", reason=AwayReason
                                                               the agent's wish; offline also when the last page is gone
     snapshot                                                  -> AgentView, for a page that (re)loads
     hang_up    call                                           end the agent's call
@@ -42,6 +42,16 @@ class AgentState(StrEnum):
     WRAP_UP = "wrap_up"
 
 
+class AwayReason(StrEnum):
+    """Why an agent wishes to be away. Closed."""
+
+    CHOSEN = "chosen"  # not said
+    BREAK = "break"
+    MEAL = "meal"
+    TRAINING = "training"
+    DESK_WORK = "desk_work"
+
+
 @dataclass(frozen=True, slots=True)
 class AgentView:
     """All a page needs to draw itself. Times are UTC seconds; empty strings and zeros where they do not apply."""
@@ -49,7 +59,7 @@ class AgentView:
     agent: str
     state: AgentState
     since: float
-    reason: str = ""  # why away: "chosen" | "no_answer" | "declined" | "phone_lost"
+    reason: str = ""  # why away: an AwayReason, or "no_answer" | "declined" | "phone_lost"
     call: str = ""  # the call's id, random
     alias: str = ""  # "Caller 4821", random per call
     queue: str = ""  # the queue's display name

@@ -157,7 +157,22 @@ async def test_a_lost_controller_is_said_and_forgotten_when_it_is_back(floor) ->
     floor.controller.down = False
     await expect(page.get_by_text("Call control does not answer.")).to_have_count(0)
     await page.get_by_role("button", name="Go away").click()
+    await page.get_by_role("button", name="Break").click()
     await page.get_by_role("heading", name="Away").wait_for()
+
+
+async def test_away_asks_why_by_keyboard_and_escape_stays_ready(floor) -> None:
+    page = await floor.agent()
+    await page.get_by_role("button", name="Go away").press("Enter")
+    await expect(page.get_by_role("button", name="Break")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Go away").press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("You are at your meal.").wait_for()
+    assert floor.controller.view(AMARA.agent).reason == "meal"
+    await page.get_by_role("button", name="Go ready").click()
+    await page.get_by_role("button", name="Go away").wait_for()  # the question is not left over
 
 
 async def test_a_controller_that_forgot_is_believed(floor) -> None:

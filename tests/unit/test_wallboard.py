@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quietline.chain import Chain, Queue, ServiceLevel, Store
-from quietline.desk_protocol import AgentState
+from quietline.desk_protocol import AgentState, AwayReason
 from quietline.errors import Denied, ProtocolError
 from quietline.live.desk_server import DeskServer
 from quietline.live.floor import Floor
@@ -202,3 +202,17 @@ async def test_a_board_is_shown_again_for_a_moment(shop: Shop) -> None:
 async def test_a_broken_history_stops_no_board(shop: Shop) -> None:
     shop.file.path.write_bytes(b"not a database at all, but long enough to be read as one " * 20)
     assert (await shop.rows())["orders"].answered == 0
+
+
+@pytest.mark.parametrize("reason", list(AwayReason))
+async def test_why_somebody_is_away(shop: Shop, reason: AwayReason) -> None:
+    server = DeskServer(shop.floor, {}, frozenset({WEB.uid}), lambda: Chain())
+    await server.handle(WEB, {"op": "state", "agent": "ag_mia", "state": "ready"})
+    await server.handle(WEB, {"op": "state", "agent": "ag_mia", "state": "away", "reason": reason.value})
+    assert (await shop.people())["ag_mia"].reason == reason
+
+
+async def test_a_reason_that_nobody_knows_is_refused(shop: Shop) -> None:
+    server = DeskServer(shop.floor, {}, frozenset({WEB.uid}), lambda: Chain())
+    with pytest.raises(ProtocolError, match="break"):
+        await server.handle(WEB, {"op": "state", "agent": "ag_mia", "state": "away", "reason": "tired of it"})

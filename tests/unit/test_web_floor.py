@@ -114,3 +114,10 @@ async def test_what_does_not_answer_is_503(under: DeskUnderTest, sigrid: DeskCli
     under.controller.down = False
     under.vault.down = True
     assert (await sigrid.get("/api/floor")).status_code == 503
+
+
+async def test_why_an_agent_is_away_is_said_to_the_controller(under: DeskUnderTest) -> None:
+    amara = await under.signed_in(AMARA)
+    assert (await amara.post("/api/state", {"state": "away", "reason": "meal"})).json()["reason"] == "meal"
+    assert (await amara.post("/api/state", {"state": "away"})).json()["reason"] == "chosen"
+    assert (await amara.post("/api/state", {"state": "away", "reason": "tired of it"})).status_code == 422

@@ -7,7 +7,7 @@ from typing import Any
 
 from quietline.call import Call
 from quietline.chain import Chain
-from quietline.desk_protocol import AgentState
+from quietline.desk_protocol import AgentState, AwayReason
 from quietline.errors import Denied, ProtocolError
 from quietline.live.consult import Consult
 from quietline.live.floor import Floor
@@ -19,6 +19,7 @@ from quietline.telephony.ports import AgentPhone
 from quietline.wire import Frame, Peer
 
 ROOT_ONLY = frozenset({"reload"})
+REASONS = "|".join(AwayReason)
 WISHES = {AgentState.READY, AgentState.AWAY, AgentState.OFFLINE}
 
 
@@ -67,11 +68,12 @@ class DeskServer:
     def _op_state(self, frame: Frame) -> None:
         try:
             wish, phone = AgentState(frame["state"]), AgentPhone(frame.get("phone", AgentPhone.BROWSER))
+            reason = AwayReason(frame.get("reason", AwayReason.CHOSEN))
         except (KeyError, ValueError):
-            raise ProtocolError("state: want state=ready|away|offline and phone=browser|sip") from None
+            raise ProtocolError(f"state: want state=ready|away|offline, phone=browser|sip, reason={REASONS}") from None
         if wish not in WISHES:
             raise ProtocolError("state: only ready, away and offline can be asked for")
-        self._floor.wish(_agent(frame), wish, phone)
+        self._floor.wish(_agent(frame), wish, phone, reason)
 
     def _op_snapshot(self, frame: Frame) -> dict[str, Any]:
         return plain(self._floor.view(_agent(frame)))

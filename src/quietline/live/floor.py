@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from quietline.clock import Clock
-from quietline.desk_protocol import AgentState, AgentView, Event
+from quietline.desk_protocol import AgentState, AgentView, AwayReason, Event
 from quietline.routing.match import Matcher
 from quietline.routing.model import (
     Agent,
@@ -179,7 +179,13 @@ class Floor:
         """How this agent's phone speaks."""
         return self._phones.get(agent, AgentPhone.BROWSER)
 
-    def wish(self, agent: str, state: AgentState, phone: AgentPhone = AgentPhone.BROWSER) -> None:
+    def wish(
+        self,
+        agent: str,
+        state: AgentState,
+        phone: AgentPhone = AgentPhone.BROWSER,
+        reason: AwayReason = AwayReason.CHOSEN,
+    ) -> None:
         """What the agent asks for: ready, away or offline, and on which kind of phone. Kept for one who is not on the
         staff list yet: just hired, or the vault was away when the controller started."""
         self.wished.set()
@@ -187,12 +193,11 @@ class Floor:
         if self._matcher.agent(agent) is None:
             self._early[agent] = state
             return
-        verb = {
-            AgentState.READY: self._matcher.ready,
-            AgentState.AWAY: self._matcher.away,
-            AgentState.OFFLINE: self._matcher.offline,
-        }[state]
-        self._apply(verb(agent, *self._now()))
+        if state is AgentState.AWAY:
+            self._apply(self._matcher.away(agent, *self._now(), reason.value))
+        else:
+            verb = {AgentState.READY: self._matcher.ready, AgentState.OFFLINE: self._matcher.offline}[state]
+            self._apply(verb(agent, *self._now()))
 
     def wrapped_up(self, agent: str) -> None:
         self._apply(self._matcher.wrapped_up(agent, *self._now()))

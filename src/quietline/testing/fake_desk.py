@@ -238,7 +238,7 @@ class FakeController:
     def _does(self, op: str, agent: str, fields: dict[str, Any]) -> None:
         match op:
             case "state":
-                reason = "chosen" if fields["state"] == "away" else ""
+                reason = fields.get("reason", "chosen") if fields["state"] == "away" else ""
                 self.set(agent, state=AgentState(fields["state"]), reason=reason)
             case "hang_up":
                 self.hangs_up(agent)

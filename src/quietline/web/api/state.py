@@ -20,6 +20,7 @@ class Wish(BaseModel):
 
     state: Literal["ready", "away"]
     phone: Literal["browser", "sip"] = "browser"
+    reason: Literal["chosen", "break", "meal", "training", "desk_work"] = "chosen"  # why away
 
 
 @router.get("/state")
@@ -31,5 +32,5 @@ async def state(desk: DeskDep, who: Caller) -> Json:
 @router.post("/state")
 async def set_state(desk: DeskDep, who: Caller, wish: Wish) -> Json:
     """Works without the vault: a call that cannot show data is still a call."""
-    await desk.floor.ask("state", who.session.agent, state=wish.state, phone=wish.phone)
+    await desk.floor.ask("state", who.session.agent, state=wish.state, phone=wish.phone, reason=wish.reason)
     return public_view(await desk.floor.view(who.session.agent), desk.clock.wall())

@@ -37,7 +37,7 @@ const events = new Events({
   stillSignedIn,
 });
 const act = {
-  ready, away, answer, decline, mute, hold, hangUp, done, signOut, unblock,
+  ready, leave, away, answer, decline, mute, hold, hangUp, done, signOut, unblock,
   openTransfer, closeTransfer, transfer, consult, complete: () => settle("complete"), takeBack: () => settle("take-back"),
 };
 let tabs = null;
@@ -145,6 +145,7 @@ store.listen((state, before) => {
 
 /** A new state is said, rung, and given the keyboard. */
 function arrived(now, state) {
+  if (state.leaving && state.view?.state !== "ready") store.set({ leaving: false });
   document.title = now === "ringing" ? "Ringing · Quietline" : "Quietline";
   if (now !== "talking" && state.vault !== "ok") store.set({ vault: "ok" }); // what the last call found is over
   if (now === "ringing") {
@@ -258,13 +259,18 @@ async function ready() {
   if (problem) announce(problem, "alarm");
 }
 
-async function away() {
-  const problem = await setState("away");
-  if (problem) store.set({ problem });
+/** A reason is asked for; the agent stays ready until it is given. */
+function leave(leaving) {
+  store.set({ leaving });
 }
 
-async function setState(state) {
-  return api.post("/api/state", { state, phone: "browser" }).then((view) => void learn(view), problemText);
+async function away(reason) {
+  const problem = await setState("away", { reason });
+  store.set({ leaving: false, ...(problem && { problem }) });
+}
+
+async function setState(state, more = {}) {
+  return api.post("/api/state", { state, phone: "browser", ...more }).then((view) => void learn(view), problemText);
 }
 
 /** Waits a while for the registration; resolves to what is wrong, or nothing. */

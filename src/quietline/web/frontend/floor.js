@@ -63,7 +63,7 @@ function bar({ session, problem }) {
     h("div", { class: "bar-middle" },
       h("span", { class: "chip", "data-kind": problem ? "offline" : "ready" }, h("span", { class: "chip-dot", "aria-hidden": "true" }), problem ? "Not live" : "Live floor")),
     h("div", { class: "bar-end" },
-      h("a", { class: "floor-link", href: "/", "data-focus": "desk" }, "My desk"),
+      h("a", { class: "text-link", href: "/", "data-focus": "desk" }, "My desk"),
       h("span", { class: "who" }, session.name),
       themeButton(),
       h("button", { class: "icon-button", title: "Sign out", "aria-label": "Sign out", "data-focus": "sign-out", onclick: signOut }, icon("out"))),

@@ -7,6 +7,7 @@ JsSIP.debug.disable();
 const REGISTER_SECONDS = 90;
 const RETRIES = [1, 2, 3, 5, 10]; // seconds after a refused registration: below the edge's lock-out of 20 in 120 s
 const GATHER_MS = 400; // ICE: after a candidate, how long to wait for more (RFC 8445 §6.1.1 leaves it to us)
+const RELAY_MS = 2_000; // the same while a TURN server has not given its candidate: over TLS that takes a second or so
 const ANSWER_WAIT_MS = 3_000; // the state may tell of a call before its INVITE arrives
 
 export class Phone {
@@ -95,7 +96,7 @@ export class Phone {
     session.on("accepted", () => this.#change({ offer: false, talking: true }));
     session.on("hold", ({ originator }) => originator === "local" && this.#change({ held: true }));
     session.on("unhold", ({ originator }) => originator === "local" && this.#change({ held: false }));
-    session.on("icecandidate", ({ ready }) => this.#gathered(ready));
+    session.on("icecandidate", ({ candidate, ready }) => this.#gathered(candidate, ready));
     session.on("peerconnection", ({ peerconnection }) => this.#hear(peerconnection));
     session.on("ended", () => this.#over(session));
     session.on("failed", () => this.#over(session));
@@ -103,9 +104,11 @@ export class Phone {
     if (this.wanted && Date.now() < this.wanted) this.answer();
   }
 
-  #gathered(ready) {
+  #gathered(candidate, ready) {
     clearTimeout(this.gathering);
-    this.gathering = setTimeout(ready, GATHER_MS);
+    this.relayed ||= candidate.type === "relay";
+    const more = this.settings.ice_servers?.length && !this.relayed;
+    this.gathering = setTimeout(ready, more ? RELAY_MS : GATHER_MS);
   }
 
   #hear(connection) {
@@ -141,6 +144,7 @@ export class Phone {
     this.wanted = 0;
     if (this.session.isEstablished() || this.answering === this.session) return;
     this.answering = this.session;
+    this.relayed = false;
     this.session.answer({
       mediaConstraints: { audio: true, video: false },
       pcConfig: { iceServers: this.settings.ice_servers, rtcpMuxPolicy: "require", bundlePolicy: "balanced" },

@@ -3,16 +3,16 @@ import { h, svg } from "./dom.js";
 import { icon } from "./icons.js";
 import { mode } from "./state.js";
 import { handover, transferButton } from "./transfer.js";
-import { AWAY, CLASSES } from "./words.js";
+import { AWAY, AWAY_REASONS, CLASSES } from "./words.js";
 
 const KEY = "kbd";
 const RING = 2 * Math.PI * 54;
 
 /** What the drawing depends on; nothing else makes it new. */
 export function stageKey(state) {
-  const { view, phone, wish, microphone, problem, leader, ringerBlocked } = state;
+  const { view, phone, wish, leaving, microphone, problem, leader, ringerBlocked } = state;
   const ofCall = [view?.call, view?.alias, view?.queue, view?.deadline, view?.callback, view?.consult, state.targets];
-  return [mode(state), view?.state, view?.since, view?.reason, view?.lapsed, ofCall, phone, wish, microphone, problem, leader, ringerBlocked];
+  return [mode(state), view?.state, view?.since, view?.reason, view?.lapsed, ofCall, phone, wish, leaving, microphone, problem, leader, ringerBlocked];
 }
 
 export function stage(state, act) {
@@ -45,12 +45,20 @@ function awayText({ view }) {
 }
 
 function readyButton(state, ready, act) {
-  if (ready) {
-    return h("button", { class: "button large", "data-focus": "presence", onclick: act.away }, icon("pause"), "Go away");
-  }
+  if (ready) return state.leaving ? reasons(act) : leaveButton(act);
   const checking = state.wish === "ready";
   const props = { class: "button large primary", "data-focus": "presence", onclick: act.ready, "aria-disabled": checking ? "true" : null };
   return h("button", props, icon("check"), checking ? "Checking your phone…" : "Go ready");
+}
+
+const leaveButton = (act) => h("button", { class: "button large", "data-focus": "presence", onclick: () => act.leave(true) }, icon("pause"), "Go away");
+
+/** Why: the supervisor's view shows it, and reports count it. */
+function reasons(act) {
+  const key = (event) => event.key === "Escape" && (event.stopPropagation(), act.leave(false));
+  return h("div", { class: "actions center", role: "group", "aria-label": "Why are you away?", onkeydown: key },
+    AWAY_REASONS.map(([reason, label], place) => h("button", { class: "button", "data-focus": place ? `away-${reason}` : "presence", onclick: () => act.away(reason) }, label)),
+    h("button", { class: "button quiet", onclick: () => act.leave(false) }, "Stay ready"));
 }
 
 function checks({ microphone, phone, leader, ringerBlocked }) {

@@ -13,6 +13,7 @@ const START = {
   microphone: { status: "unknown" },
   vault: "ok", // as our own requests found it
   wish: null, // "ready" while the checks run
+  leaving: false, // whether a reason for being away is being chosen
   problem: null,
   targets: null, // to whom the call may be handed on, while the list is open
 };

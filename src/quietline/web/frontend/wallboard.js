@@ -2,10 +2,11 @@
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { clock } from "./state.js";
+import { AWAY_REASONS } from "./words.js";
 
 const STATES = { ready: "Ready", ringing: "Ringing", on_call: "On a call", wrap_up: "Wrap-up", away: "Away" };
 const ORDER = Object.keys(STATES);
-const AWAY = { chosen: "by choice", no_answer: "missed a call", declined: "declined a call", phone_lost: "lost the phone" };
+const AWAY = { ...Object.fromEntries(AWAY_REASONS), chosen: "by choice", no_answer: "missed a call", declined: "declined a call", phone_lost: "lost the phone" };
 
 const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)} %`);
 const total = (rows, name) => rows.reduce((sum, each) => sum + each[name], 0);

@@ -9,8 +9,20 @@ export const REASONS = [
 
 export const reasonLabel = (code) => REASONS.find(([name]) => name === code)?.[1] ?? code;
 
+/** What an agent may choose from (desk_protocol.AwayReason). */
+export const AWAY_REASONS = [
+  ["break", "Break"],
+  ["meal", "Meal"],
+  ["training", "Training"],
+  ["desk_work", "Desk work"],
+];
+
 export const AWAY = {
   chosen: "No calls are offered to you.",
+  break: "You are on a break. No calls are offered to you.",
+  meal: "You are at your meal. No calls are offered to you.",
+  training: "You are in training. No calls are offered to you.",
+  desk_work: "You are at other work. No calls are offered to you.",
   no_answer: "The last call was not answered, so you were set to away.",
   declined: "You declined a call, so you were set to away.",
   phone_lost: "Your phone lost its connection, so you were set to away.",
