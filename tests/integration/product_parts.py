@@ -364,10 +364,10 @@ async def product(
 
 @asynccontextmanager
 async def _kept(folder: Path) -> AsyncIterator[None]:
-    """The parts' logs of a failed run, where QUIETLINE_KEEP_LOGS says."""
+    """The parts' logs, where QUIETLINE_KEEP_LOGS says: a folder for each product."""
     try:
         yield
     finally:
         keep = os.environ.get("QUIETLINE_KEEP_LOGS")
         if keep:
-            shutil.copytree(folder / "log", keep, dirs_exist_ok=True)
+            shutil.copytree(folder / "log", Path(keep) / folder.name)
