@@ -63,7 +63,8 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
     outlook = Outlook(floor, clock)
     file = HistoryFile(paths.state / history_file.FILE)
     history = History(
-        file, clock, bytes.fromhex(secrets["history_key"]), config.controller.history_days, outlook.store_of
+        *(file, clock, bytes.fromhex(secrets["history_key"]), config.controller.history_days),
+        *(outlook.store_of, outlook.handled),
     )
     floor.watch(history.book)
     callbacks = CallbackBook(config, relay)

@@ -257,6 +257,44 @@ async def test_a_transfer_is_a_second_visit_of_the_same_call(shop: Shop) -> None
     assert first.call == second.call
 
 
+async def test_a_warm_transfer_is_a_visit_of_the_colleague_too(shop: Shop) -> None:
+    """The colleague talks to the agent first, under another id, and then has the caller."""
+    shop.stores["c1"] = "mill"
+    shop.ready(MIA)
+    shop.ready(TOM)
+    shop.enter("c1")
+    await shop.picks_up("c1")
+    shop.passes(50)
+    shop.floor.beside(Waiting("asked", "orders", shop.clock.monotonic(), only_agent=TOM))
+    await shop.picks_up("asked")
+    shop.passes(20)
+    shop.stores.clear()  # who talks does not wait
+    shop.floor.finished(MIA)
+    shop.floor.leave("asked")
+    shop.floor.adopt("c1", TOM, "orders")
+    shop.passes(30)
+    shop.floor.leave("c1", TOM)
+    for agent in (MIA, TOM):
+        shop.floor.wrapped_up(agent)
+    first, second = shop.book.visits
+    assert (first.agent, first.talk, first.transferred) == (agent_token(KEY, MIA), 70, False)
+    assert (second.agent, second.talk, second.transferred) == (agent_token(KEY, TOM), 30, True)
+    assert (second.queue, second.store, second.waited, second.call) == ("orders", "mill", 0, first.call)
+
+
+async def test_the_estimator_is_told_of_each_conversation(shop: Shop) -> None:
+    told: list[tuple[str, float]] = []
+    shop.book.handled = lambda queue, seconds: told.append((queue, seconds))
+    shop.ready(MIA)
+    shop.enter("c1")
+    await shop.picks_up("c1")
+    shop.passes(50)
+    shop.floor.leave("c1", MIA)
+    shop.passes(10)
+    shop.floor.wrapped_up(MIA)
+    assert told == [("orders", 60)]
+
+
 async def test_a_dismissed_agents_call_is_counted(shop: Shop) -> None:
     shop.ready(MIA)
     shop.enter("c1")

@@ -81,6 +81,8 @@ class _Known:
     """A call that has been in a queue."""
 
     call: str  # the history's token
+    queue: str = ""  # the last one from which it was answered
+    store: str = ""
     answered: bool = False
     left: float = 0.0  # UTC seconds; 0 while it waits or talks
 
@@ -102,6 +104,9 @@ class Book:
     now: Callable[[], float]
     key: bytes = field(repr=False)
     store_of: Callable[[str], str] = field(default=lambda call: "", repr=False)  # the store that a waiting call dialled
+    handled: Callable[[str, float], object] = field(
+        default=lambda queue, seconds: None, repr=False
+    )  # told of each talk
     visits: list[Visit] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     _open: dict[str, _Open] = field(default_factory=dict, repr=False)  # by the floor's call
@@ -168,10 +173,20 @@ class Book:
             self._agents.pop(agent.id, None)
         else:
             self._agents[agent.id] = _Seen(agent.state, now, agent.call, agent.store)
-        if agent.state is State.ON_CALL and agent.call in self._open:
-            visit = self._taken[agent.id] = self._open.pop(agent.call)
-            visit.agent, visit.answered, visit.store = self._name(agent.id), now, self.store_of(agent.call)
-            self._calls[agent.call].answered = True
+        if agent.state is State.ON_CALL:
+            self._take(agent, now)
+
+    def _take(self, agent: Agent, now: float) -> None:
+        """The agent has the call: from its queue, or from a colleague's hands (warm transfer)."""
+        known, visit = self._calls.get(agent.call), self._open.pop(agent.call, None)
+        if known is None or (visit is None and not known.answered):
+            return
+        if visit is None:
+            visit = _Open(known.queue, now, known.call, transferred=True)
+        visit.store = self.store_of(agent.call) or known.store
+        visit.agent, visit.answered = self._name(agent.id), now
+        known.queue, known.store, known.answered = visit.queue, visit.store, True
+        self._taken[agent.id] = visit
 
     def _leave_state(self, agent: Agent, old: _Seen, now: float) -> None:
         if old.state is State.RINGING and agent.state is State.AWAY and old.call in self._open:
@@ -180,7 +195,9 @@ class Book:
         if visit and old.state is State.ON_CALL:
             visit.ended = now
         if visit and agent.state is not State.WRAP_UP:
-            self.visits.append(visit.taken(now))
+            made = visit.taken(now)
+            self.visits.append(made)
+            self.handled(made.queue, made.handle)
             del self._taken[agent.id]
 
     # Bookkeeping
@@ -224,10 +241,16 @@ class History:
     """The book, which the floor tells (`live.floor.Watcher`), and the task that writes it down. Never waited for."""
 
     def __init__(
-        self, file: HistoryFile, clock: Clock, key: bytes, keep_days: float, store_of: Callable[[str], str]
+        self,
+        file: HistoryFile,
+        clock: Clock,
+        key: bytes,
+        keep_days: float,
+        store_of: Callable[[str], str],
+        handled: Callable[[str, float], object] = lambda queue, seconds: None,
     ) -> None:
         zero = clock.wall() - clock.monotonic()  # read once: a corrected clock must not make a stretch negative
-        self.book = Book(lambda: zero + clock.monotonic(), key, store_of)
+        self.book = Book(lambda: zero + clock.monotonic(), key, store_of, handled)
         self._file, self._clock, self._keep = file, clock, keep_days * DAY
         self._forgotten = float("-inf")
         self._failing = False
