@@ -27,7 +27,7 @@ TOKENS = """id agent customer leg call grant caller_leg agent_leg subject record
 CLOSED = """kind name names role store skills controller controllers data_class field fields reason reasons advice why
     who grade state phase word action policies basis kept error part verifying vault outcome topic queue title spoken
     tampered what code mask label detail status certificates format lapsed protocol transport codecs media media_type
-    callback consult"""
+    callback consult how end"""
 LEDGER = "origin root leaf leaves bodies tiles note edge vkey files earlier unawaited"
 MADE_UP = "alias"  # for each call
 CONFIGURATION = """realm addresses advertised origins country digest_user certificate_name dialled_from dialled trunk
