@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 OURS, CUSTOMER = "+442079460101", "+442079460123"
 CREDENTIALS = Credentials("quietline", 'p:a"s\\s$w{r}d')
+MD5 = 'qop="auth", algorithm=MD5'
 TEST = Ticket("test", "test", SIGNALLING)
 
 
@@ -97,6 +98,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ben
 @pytest_asyncio.fixture(loop_scope="module")
 async def outside(running: Bench) -> Bench:
     running.carrier.behaviour = answers_after(0.0)
+    running.carrier.challenge, running.carrier.asks = 407, MD5
     await running.carrier.forget()
     return running
 
@@ -138,6 +140,30 @@ async def test_a_signed_call_is_answered_and_the_edge_vouches_for_it(outside: Be
         await called.ended.wait()
     assert called.ended_by == "them"
     assert not await outside.edge.rpc.leg_alive(ticket)
+
+
+@pytest.mark.parametrize(
+    ("code", "asks"),
+    [
+        (401, MD5),
+        (407, 'qop="auth,auth-int"'),
+        (407, 'qop=auth, opaque="5ccc09c403ebaf9f"'),
+        (407, "algorithm=md5, stale=FALSE"),  # without qop: RFC 2069
+        (401, 'qop="auth", algorithm=SHA-256, opaque=""'),
+    ],
+)
+async def test_every_way_a_carrier_may_ask_who_we_are(outside: Bench, code: int, asks: str) -> None:
+    outside.carrier.challenge, outside.carrier.asks = code, asks
+    leg = outside.dial()
+    await outside.carrier.picks_up()
+    assert (await outcome(leg)).kind is LegEventKind.ANSWERED
+    assert outside.carrier.invites[-1].cseq == 2
+    await hung_up(outside, leg)
+
+
+async def test_what_we_cannot_sign_is_refused(outside: Bench) -> None:
+    outside.carrier.asks = 'qop="auth", algorithm=SHA-512-256'
+    assert (await outcome(outside.dial())).code == 403
 
 
 async def test_probes_and_a_hang_up_by_the_called_reach_the_right_dialog(outside: Bench) -> None:

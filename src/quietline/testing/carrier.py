@@ -74,6 +74,7 @@ class SimulatedCarrier:
     ) -> None:
         self.host, self.port, self.shows, self.challenge = host, port, shows, challenge
         self.behaviour = answers_after(0.0)
+        self.asks = 'qop="auth", algorithm=MD5'  # the rest of a challenge
         self.taste = taste or MediaTaste()
         self.legs: list[FarLeg] = []
         self.received: list[bytes] = []
@@ -220,7 +221,7 @@ class SimulatedCarrier:
             return False
         nonce_text = secrets.token_hex(12)
         self._nonces.add(nonce_text)
-        header = (f"{asks}-Authenticate", f'Digest realm="{REALM}", nonce="{nonce_text}", qop="auth", algorithm=MD5')
+        header = (f"{asks}-Authenticate", f'Digest realm="{REALM}", nonce="{nonce_text}", {self.asks}')
         reason = "Unauthorized" if code == 401 else "Proxy Authentication Required"
         line.respond(request, response_to(request, f"{code} {reason}", secrets.token_hex(6), [header]))
         return False

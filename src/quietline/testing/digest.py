@@ -22,6 +22,10 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def authorization(challenge: str, credentials: Credentials, method: str, uri: str) -> str:
     """The Authorization value that answers a challenge. Raises ProtocolError for one that is not Digest with MD5."""
     given = {
@@ -42,11 +46,12 @@ def authorization(challenge: str, credentials: Credentials, method: str, uri: st
 
 
 def expected_response(given: str, credentials: Credentials, method: str) -> bool:
-    """The server's side: whether this Authorization value is right for the credentials (RFC 2617 §3.2.2)."""
+    """The server's side: whether this Authorization value is right for the credentials (RFC 2617 §3.2.2, RFC 7616)."""
     found = re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', given)
     fields = {key.lower(): quoted or plain for key, quoted, plain in found}
-    ha1 = _md5(f"{credentials.user}:{fields.get('realm', '')}:{credentials.password}")
-    ha2 = _md5(f"{method}:{fields.get('uri', '')}")
+    digest = _sha256 if fields.get("algorithm") == "SHA-256" else _md5
+    ha1 = digest(f"{credentials.user}:{fields.get('realm', '')}:{credentials.password}")
+    ha2 = digest(f"{method}:{fields.get('uri', '')}")
     middle = [fields.get(name, "") for name in ("nonce", "nc", "cnonce", "qop") if name in fields]
-    wanted = _md5(":".join([ha1, *middle, ha2]))
+    wanted = digest(":".join([ha1, *middle, ha2]))
     return fields.get("username") == credentials.user and secrets.compare_digest(fields.get("response", ""), wanted)
