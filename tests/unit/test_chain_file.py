@@ -276,6 +276,27 @@ def test_weekly_times_that_a_clock_change_takes_or_doubles() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "hours", "said"),
+    [
+        ("Australia/Lord_Howe", "02:10-05:00", ["02:10 does not exist; 02:30"]),
+        ("Australia/Lord_Howe", "01:40-05:00", ["01:40 exists twice; the first is meant"]),
+        ("Africa/Cairo", "00:00-24:00", ["00:00 does not exist; 01:00"]),
+        ("Africa/Cairo", "00:30-24:00", ["00:30 does not exist; 01:00"]),
+        ("America/Havana", "00:30-08:00", ["00:30 does not exist; 01:00", "00:30 exists twice"]),
+        ("Antarctica/Troll", "01:30-08:00", ["01:30 does not exist; 03:00", "01:30 exists twice"]),
+        ("Asia/Kathmandu", "00:30-08:00", []),
+        ("UTC", "00:30-08:00", []),
+    ],
+)
+def test_clock_changes_of_all_kinds_are_named(zone: str, hours: str, said: list[str]) -> None:
+    every_day = {"zone": zone, "week": {"mon-sun": hours}}
+    found = warned(hours={"h": every_day}, stores={"mill": store(hours="h")})
+    assert len(found) == len(said)
+    for line in said:
+        assert any(line in each and f"when the clocks change in {zone}" in each for each in found), found
+
+
+@pytest.mark.parametrize(
     ("parts", "said"),
     [
         (

@@ -366,6 +366,21 @@ def test_a_time_is_the_next_one(text: str, later: int) -> None:
     assert moment_of(text, "Europe/London", noon) == noon + later
 
 
+def test_a_time_that_does_not_exist_is_the_jump_and_one_that_exists_twice_the_first() -> None:
+    before_the_jump = 1_806_192_000.0  # 2027-03-28 00:00 in London; at 01:00 it is 02:00
+    assert moment_of("01:30", "Europe/London", before_the_jump) == before_the_jump + 3_600
+    assert moment_of("02:30", "Europe/London", before_the_jump) == before_the_jump + 5_400
+    before_the_return = 1_824_937_200.0  # 2027-10-31 00:00 in London; at 02:00 it is 01:00
+    assert moment_of("01:30", "Europe/London", before_the_return) == before_the_return + 5_400
+    assert moment_of("02:30", "Europe/London", before_the_return) == before_the_return + 12_600
+
+
+@pytest.mark.parametrize("text", ["", "noon", "24:00", "9:00", "2026-02-30 10:00", "2026-11-24", "2026-11-24T10:00"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ConfigError, match="want a time such as 14:00"):
+        moment_of(text, "Europe/London", 0.0)
+
+
 def test_asking_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply_command.sys, "stdin", SimpleNamespace(isatty=lambda: True))
     for answer in (True, False):

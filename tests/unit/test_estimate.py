@@ -111,6 +111,56 @@ def test_only_the_latest_outcomes_are_kept() -> None:
     assert Estimator().error() == Error(0, 0.0, 0.0)
 
 
+def shared_queue(random: Random, calls: int) -> tuple[float, float]:
+    """Two lines on six agents: two of the first alone, two of the second alone, two of both. The mean wait and the mean
+    estimate of those who waited in the first line, each agent taking the longest waiting call they may."""
+    able = {"one": frozenset("abcd"), "two": frozenset("cdef")}
+    free = dict.fromkeys("abcdef", 0.0)
+    lines: list[tuple[float, str, float]] = []  # since, line, estimate
+    waits, estimates, now = [], [], 0.0
+    for _ in range(calls):
+        now += random.expovariate(6.3 / 240.0)
+        serve(random, free, lines, able, now, waits, estimates)
+        line = random.choice(("one", "two"))
+        groups = [Group(able[each], sum(1 for _, name, _ in lines if name == each)) for each in able]
+        expected = expected_wait(work_ahead(able[line], groups), len(able[line]), 240.0)
+        idle = any(free[agent] <= now for agent in able[line])
+        lines.append((now, line, 0.0 if idle or expected is None else expected))
+    return sum(waits) / len(waits), sum(estimates) / len(estimates)
+
+
+def serve(
+    random: Random,
+    free: dict[str, float],
+    lines: list[tuple[float, str, float]],
+    able: dict[str, frozenset[str]],
+    now: float,
+    waits: list[float],
+    estimates: list[float],
+) -> None:
+    """Let agents take calls, in the order in which they become free, up to this moment."""
+    while lines:
+        choices = [
+            (max(free[agent], since), since, agent, place)
+            for place, (since, line, _) in enumerate(lines)
+            for agent in able[line]
+        ]
+        start, since, agent, place = min(choices)
+        if start > now:
+            return
+        _, _, estimate = lines.pop(place)
+        free[agent] = start + random.expovariate(1 / 240.0)
+        if start > since:
+            waits.append(start - since)
+            estimates.append(estimate)
+
+
+def test_lines_that_share_agents_are_told_a_little_too_long_and_never_as_if_each_call_ahead_counted_whole() -> None:
+    mean_wait, mean_estimate = shared_queue(Random(11), calls=400)
+    assert mean_wait > 240.0
+    assert mean_wait < mean_estimate < 1.25 * mean_wait
+
+
 def queue_of(random: Random, servers: int, handle: float, gap: float, patience: float, calls: int) -> Error:
     """An M/M/s+M queue, first come first served, whose callers are told the estimate as they come in."""
     learned, now, leave = Estimator(), 0.0, 0.0
