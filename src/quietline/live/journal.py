@@ -31,7 +31,7 @@ class SealedJournal:
     """A file that only grows, the newest record of a call counts. A crash of the process loses nothing (the page cache
     outlives it) but the record being written; a crash of the machine may, when no call lives anyway.
 
-    One `write` a record: SQLite took 13 pages and 110 system calls for the same (docs/decisions/0008-figures.md).
+    One `write` a record; SQLite took some 130 system calls a call for the same (docs/decisions/0008-figures.md).
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
