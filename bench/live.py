@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from bench.stage import Generator, Stage, bench_config, generators, load_average
 
 AGENTS, WAITING, TALK = 50, 200, 2.0
 SECONDS = 30.0  # measured
-LEAD = 4.0  # seconds after the agents are ready that are not: all 50 begin at once
+LEAD = 4.0  # seconds before them, with all agents at work
 FILL = 40.0  # calls a second until the queue is as long
 
 
@@ -47,6 +48,7 @@ class Gaps:
             if what == "bye" and before:
                 talked += max(0.0, min(at, end) - max(before[1], begin))
             last[agent] = (what, at)
+        talked += sum(end - max(at, begin) for what, at in last.values() if what == "rung" and at <= end)
         return cls(silent, talked)
 
 
@@ -61,20 +63,28 @@ async def saturated(stage: Stage) -> list[Row]:
     async with generators(phones, first, more), asyncio.TaskGroup() as tasks:
         tasks.create_task(first.order({"rate": FILL, "seconds": fill, "hold": 120}))
         await asyncio.sleep(fill)
-        tasks.create_task(more.order({"rate": rate, "seconds": LEAD + SECONDS, "hold": 120}))
-        await stage.all_ready()
+        tasks.create_task(more.order({"rate": rate, "seconds": TALK + LEAD + SECONDS, "hold": 120}))
+        await come_to_work(stage)
         await asyncio.sleep(LEAD)
         return await watched(stage, phones)
 
 
+async def come_to_work(stage: Stage) -> None:
+    """One after the other over one conversation's time: calls of equal length would else all end at once, for ever."""
+    desk = stage.desk()
+    for user, _ in stage.phones:
+        await desk.call("state", agent=user, state="ready", phone="sip")
+        await asyncio.sleep(TALK / AGENTS)
+    await desk.close()
+
+
 async def watched(stage: Stage, phones: Generator) -> list[Row]:
-    loop = asyncio.get_running_loop()
     desk = stage.desk()
     before = await desk.call("floor")
-    begin = loop.time()
+    begin = time.monotonic()
     with spending(await stage.pids()) as spent:
         await asyncio.sleep(SECONDS)
-        end = loop.time()
+        end = time.monotonic()
     after = await desk.call("floor")
     await desk.close()
     gaps = Gaps.of((await phones.order({}))["log"], begin, end)

@@ -44,7 +44,7 @@ class Talkers(Phones):
 
     def _rung(self, message: bytes, wire: Wire) -> None:
         agent = message[11 : message.find(b"@")].decode()
-        self.log.append((agent, "rung", self._loop.time()))
+        self.log.append((agent, "rung", time.monotonic()))
         super()._rung(message, wire)
         contact, lines_ = value(message, b"Contact"), message.split(b"\r\n")
         routes = [b"Route: " + line[14:] + b"\r\n" for line in lines_ if line.startswith(b"Record-Route: ")]
@@ -71,7 +71,7 @@ class Talkers(Phones):
     def _bye(self, talk: Talk) -> None:
         if self._talks.pop(talk.call_id, None) is None:
             return
-        self.log.append((talk.agent, "bye", self._loop.time()))
+        self.log.append((talk.agent, "bye", time.monotonic()))
         transport = talk.wire.transport.encode()
         talk.wire.send(
             b"BYE %b SIP/2.0\r\nVia: SIP/2.0/%b %b;rport;branch=z9hG4bKbye%b\r\n%bMax-Forwards: 70\r\nFrom: %b\r\n"
