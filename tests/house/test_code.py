@@ -29,7 +29,7 @@ OWNED_OTHERWISE = {
     ("testing/browser.py", "_finished"): "a browser's callback: one short message, awaited when the browser closes",
     ("testing/browser.py", "signs_out"): "awaited two lines below",
     ("testing/desk_client.py", "events"): "ends with the reader's `async with`",
-    ("testing/remote_desk.py", "ready"): "cancelled by __aexit__",
+    ("testing/remote_desk.py", "listens"): "cancelled by __aexit__",
     ("testing/sip_wire.py", "open"): "cancelled by close",
     ("testing/vault_house.py", "start"): "cancelled by stop",
 }

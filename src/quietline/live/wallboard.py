@@ -93,9 +93,9 @@ class Day:
     """The day's sums by queue and store, kept up with the history. Blocking; used by one thread at a time."""
 
     path: Path
-    _starts: dict[str, float] = field(default_factory=dict)  # queue -> midnight
-    _standards: dict[str, Standard] = field(default_factory=dict)
-    _sums: dict[tuple[str, str], Sums] = field(default_factory=dict)
+    _starts: dict[str, float] = field(default_factory=dict, repr=False)  # queue -> midnight
+    _standards: dict[str, Standard] = field(default_factory=dict, repr=False)
+    _sums: dict[tuple[str, str], Sums] = field(default_factory=dict, repr=False)
     _row: int = 0
 
     def follow(self, queues: Sequence[Queue], wall: float) -> None:
