@@ -375,7 +375,7 @@ def test_any_name_survives(name: str) -> None:
     assert reading(active_text(model)).chain.queue("orders").name == name
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 20), st.integers(0, 30), st.integers(0, 1_000))
 def test_generated_chains_are_right_and_read_the_same_again(stores: int, queues: int, agents: int, seed: int) -> None:
     found = reading(write_yaml(large_chain(stores, queues, agents, seed)))
