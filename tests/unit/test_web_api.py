@@ -28,6 +28,11 @@ ROUTES = [
     ("GET", "/api/calls/{call}/wrap-up", None, 200),
     ("POST", "/api/calls/{call}/hang-up", None, 200),
     ("POST", "/api/calls/{call}/wrap-up", None, 409),  # the call still lives
+    ("GET", "/api/calls/{call}/targets", None, 200),
+    ("POST", "/api/calls/{call}/transfer", {"queue": "returns"}, 200),
+    ("POST", "/api/calls/{call}/consult", {"colleague": "ag_noor"}, 200),
+    ("POST", "/api/calls/{call}/complete", None, 200),
+    ("POST", "/api/calls/{call}/take-back", None, 200),
     ("DELETE", "/api/session", None, 204),
 ]
 CHANGES = [route for route in ROUTES if route[0] != "GET"]

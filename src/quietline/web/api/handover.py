@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from quietline.errors import Denied, Unavailable
 from quietline.web.api.calls import CallId
-from quietline.web.desk import Caller, Desk, DeskDep, Json, TokenCaller, token_of
+from quietline.web.desk import Caller, Desk, DeskDep, Json, token_of
 from quietline.web.identity import SignedIn
 from quietline.web.live import public_view
-from quietline.web.problems import WebError
+from quietline.web.problems import CallEnded, NotInThisState, WebError
 
 router = APIRouter(prefix="/api/calls")
 
@@ -38,10 +38,10 @@ class Colleague(BaseModel):
 
 
 @router.get("/{call}/targets")
-async def targets(desk: DeskDep, who: TokenCaller, call: CallId) -> Json:
+async def targets(desk: DeskDep, who: Caller, call: CallId) -> Json:
     """To whom the call may be handed on now. Colleagues by name, as far as the vault tells their names."""
     agent = who.session.agent
-    await desk.floor.require_call(agent, call)
+    await _talking(desk, agent, call)
     found = await desk.floor.ask("targets", agent, call=call)
     names: dict[str, str] = {}
     with suppress(Unavailable, Denied, WebError):  # without names the queues are left: a call can always go on
@@ -77,7 +77,16 @@ async def take_back(desk: DeskDep, who: Caller, call: CallId) -> Json:
     return await _ask(desk, who, "take_back", call)
 
 
+async def _talking(desk: Desk, agent: str, call: str) -> None:
+    """Raises NoSuchCall or CallEnded as for call control, NotInThisState while the call only rings."""
+    await desk.floor.require_call(agent, call)
+    try:
+        desk.floor.still_live(agent, call)
+    except CallEnded:
+        raise NotInThisState("The call is not connected.") from None
+
+
 async def _ask(desk: Desk, who: SignedIn, operation: str, call: str, **values: str) -> Json:
-    await desk.floor.require_call(who.session.agent, call)
+    await _talking(desk, who.session.agent, call)
     await desk.floor.ask(operation, who.session.agent, call=call, **values)
     return public_view(await desk.floor.view(who.session.agent), desk.clock.wall())
