@@ -72,7 +72,7 @@ class _State:
     legs: dict[str, CallerLeg] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     on_leg: dict[str, list[str]] = field(default_factory=dict)  # caller's or agent's leg -> grants, oldest first
-    of_agent: dict[str, dict[str, None]] = field(default_factory=dict)  # agent -> grants that live, oldest first
+    of_agent: dict[str, dict[str, None]] = field(default_factory=dict, repr=False)  # agent -> live grants, oldest first
     confirmed: dict[str, float] = field(default_factory=dict)  # grant -> when the edge last said that both legs live
     recent: dict[str, deque[float]] = field(default_factory=dict)  # agent -> times of their opens in the last minute
 
