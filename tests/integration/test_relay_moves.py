@@ -8,9 +8,11 @@ import secrets
 import pytest
 from relay_parts import Phone, frequencies, phones, strength
 
+from quietline.errors import ProtocolError
 from quietline.telephony.media_moves import MovingMedia
 from quietline.telephony.ports import AgentPhone, Prompt
 from quietline.telephony.rtpengine import RtpengineRelay
+from quietline.telephony.sdp import UnacceptableOffer
 
 pytestmark = pytest.mark.real
 
@@ -51,7 +53,7 @@ async def asked(media: MovingMedia, colleague: Phone, attempt: str = "AG2") -> N
 
 @pytest.mark.parametrize(("called_suite", "agent_suite"), [(AES, AES), (GCM, AES), ("", AES)])
 async def test_an_agent_first_then_the_customer(relay: RtpengineRelay, called_suite: str, agent_suite: str) -> None:
-    mine, theirs = frequencies(2)
+    mine, theirs = [each for each in frequencies(6) if each > 900][:2]  # clear of the ringing tone
     async with phones(Phone(theirs, suite=called_suite), Phone(mine, suite=agent_suite)) as (called, agent):
         media = relay.media_for(secrets.token_hex(8))
         agent.connect(await media.offer_agent_alone("AG1", AgentPhone.SIP))
@@ -144,3 +146,53 @@ async def test_a_colleague_who_says_no_leaves_no_trace(relay: RtpengineRelay) ->
         await restored.hand_over()
         await hear((caller, {seconds: True, firsts: False}), (second, {customers: True}))
         await restored.release()
+
+
+async def test_hold_and_refresh_while_a_colleague_is_asked(relay: RtpengineRelay) -> None:
+    """What only changes the direction is answered as it stands; media that moves is refused until the word is over."""
+    customers, firsts, seconds = frequencies(3)
+    caller, first, second = Phone(customers, suite=AES), Phone(firsts, suite=AES), Phone(seconds, suite=AES)
+    async with phones(caller, first, second):
+        media = await talking(relay, caller, first)
+        await asked(media, second)
+        assert "a=recvonly" in await media.agent_reoffer(first.sdp("sendonly"))
+        assert "a=sendrecv" in await media.second_reoffer(second.sdp())
+        first.rekey()
+        with pytest.raises(UnacceptableOffer):
+            await media.agent_reoffer(first.sdp())
+        again = media.agent_again("inactive")
+        assert "a=inactive" in again
+        assert firsts_key(media.agent_again("sendrecv")) == firsts_key(again)
+        await media.release()
+
+
+def firsts_key(sdp: str) -> list[str]:
+    return [line for line in sdp.split("\r\n") if line.startswith("a=crypto")]
+
+
+async def test_an_attempt_that_is_not_the_latest_cannot_be_connected(relay: RtpengineRelay) -> None:
+    one, two = frequencies(2)
+    async with phones(Phone(one, suite=AES), Phone(two, suite=AES)) as (caller, agent):
+        media = relay.media_for(secrets.token_hex(8))
+        await media.offer_agent_alone("AG1", AgentPhone.SIP)
+        with pytest.raises(ProtocolError):
+            await media.connect_agent("AG0", agent.sdp())
+        await media.release()
+        media = await talking(relay, caller, agent)
+        await media.offer_consult("AG2", AgentPhone.SIP)
+        with pytest.raises(ProtocolError):
+            await media.connect_consult("AG1", agent.sdp())
+        await media.release()
+
+
+async def test_a_customer_whose_phone_knows_another_law_or_no_encryption_is_refused(relay: RtpengineRelay) -> None:
+    one, two = frequencies(2)
+    for called in (Phone(one, law="PCMA", law_payload=8, suite=AES), Phone(one)):
+        async with phones(called, Phone(two, suite=AES)) as (customer, agent):
+            media = relay.media_for(secrets.token_hex(8))
+            await media.offer_agent_alone("AG1", AgentPhone.SIP)
+            await media.connect_agent("AG1", agent.sdp())
+            await media.offer_called()
+            with pytest.raises(UnacceptableOffer):
+                await media.connect_called(customer.sdp())
+            await media.release()

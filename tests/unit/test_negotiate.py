@@ -10,10 +10,15 @@ import pytest
 from quietline.telephony.negotiate import (
     answer_again,
     chosen,
+    fresh_line,
     moved,
     nobody,
+    one_line,
     own_key,
     retagged,
+    stub,
+    suite_of,
+    with_line,
     with_own_key,
     without_keys_of,
 )
@@ -124,3 +129,54 @@ def test_an_offer_in_the_shape_of_an_answer_carries_our_tag_and_its_key() -> Non
     assert retagged(CALLER, ours).crypto == (line(2, AES, 1),)
     with pytest.raises(UnacceptableOffer, match="no longer offered"):
         retagged(replace(CALLER, crypto=(line(1, GCM, 1),)), ours)
+
+
+# Legs that move
+
+
+def test_an_inside_end_that_offers_is_nobody_on_loopback() -> None:
+    plain, keyed = stub(CODECS), stub(CODECS, line(1, AES, 9))
+    assert (plain.host, plain.port, plain.protocol, plain.crypto) == ("127.0.0.1", 9, "RTP/AVP", ())
+    assert (keyed.protocol, keyed.crypto) == ("RTP/SAVP", (line(1, AES, 9),))
+    assert plain.codecs == CODECS
+
+
+@pytest.mark.parametrize("suite", list(SUITES))
+def test_a_line_of_our_own_has_a_fresh_key_of_its_suites_length(suite: str) -> None:
+    first, second = fresh_line(suite), fresh_line(suite)
+    assert first != second
+    key = first.partition("inline:")[2]
+    assert len(base64.b64decode(key)) == SUITES[suite]
+
+
+def test_a_second_line_goes_after_the_callers_own_under_a_tag_of_its_own() -> None:
+    one = replace(CALLER, crypto=(line(4, AES, 1),))
+    told = with_line(one, GCM, "a2V5")
+    assert told.crypto == (line(4, AES, 1), f"5 {GCM} inline:a2V5")
+    assert with_line(replace(one, crypto=()), GCM, "a2V5").crypto == ()
+    assert with_line(one, GCM, "").crypto == one.crypto
+
+
+def test_of_many_lines_the_one_with_our_key_is_kept() -> None:
+    ours = line(3, AES, 7).partition("inline:")[2]
+    offer = replace(CALLER, crypto=(line(1, GCM, 1), line(2, AES, 2), line(3, AES, 7)))
+    kept, suite, key = one_line(offer, AES, ours)
+    assert (kept.crypto, suite, key) == ((line(3, AES, 7),), AES, ours)
+    kept, suite, _ = one_line(offer, AES)
+    assert (kept.crypto, suite) == ((line(2, AES, 2),), AES)
+    kept, suite, _ = one_line(offer, "AEAD_AES_128_GCM")
+    assert (kept.crypto, suite) == ((line(1, GCM, 1),), GCM)
+    assert one_line(replace(CALLER, crypto=()), AES) == (replace(CALLER, crypto=()), "", "")
+
+
+def test_a_key_without_its_padding_is_the_same_key() -> None:
+    padded = line(1, GCM, 3).partition("inline:")[2]
+    offer = replace(CALLER, crypto=(line(2, GCM, 4), f"1 {GCM} inline:{padded.rstrip('=')}"))
+    kept, _, key = one_line(offer, GCM, padded)
+    assert kept.crypto == (f"1 {GCM} inline:{padded.rstrip('=')}",)
+    assert base64.b64decode(key) == bytes([3]) * SUITES[GCM]
+
+
+def test_the_suite_in_use_is_the_first_lines() -> None:
+    assert suite_of(CALLER) == AES
+    assert suite_of(replace(CALLER, crypto=())) == ""
