@@ -1,7 +1,7 @@
 """The estimator of waiting times, tried out on simulated days: what it would have told callers, and how wrong it was.
 
-Told is every caller who finds nobody free, at arrival, from what the live system would know: calls ahead, agents on duty
-who could take the call by its first step, handle times and hang-ups so far.
+Told is every caller who finds nobody free, at arrival, from what the live system would know: calls ahead, agents on
+duty who could take the call by its first step, handle times and hang-ups so far.
 """
 
 from __future__ import annotations
