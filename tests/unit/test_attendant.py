@@ -214,6 +214,19 @@ def test_the_plan_knows_stores_by_number_and_what_is_closed() -> None:
     assert plan.queue("none") is None
 
 
+@pytest.mark.parametrize(
+    ("queue", "waited", "agent", "word"),
+    [
+        ("orders", 4.9, "", "short_abandon"),
+        ("orders", 5.0, "", "caller_hung_up"),
+        ("orders", 1.0, "mia", "caller_hung_up"),
+        ("", 1.0, "", "caller_hung_up"),
+    ],
+)
+def test_who_leaves_a_queue_at_once_has_changed_their_mind(queue: str, waited: float, agent: str, word: str) -> None:
+    assert Plan(chain()).gave_up(queue, waited, agent) == word
+
+
 def test_a_chain_without_anything_says_sorry() -> None:
     plan = Plan(Chain())
     assert plan.store("+442079460101") == ""
@@ -415,6 +428,19 @@ async def test_what_happens_teaches_the_estimator() -> None:
     scene.outlook.left("c2", hung_up=True)
     assert scene.outlook.estimator.rates("orders").left > 0
     scene.outlook.left("c2", hung_up=True)  # twice does no harm
+
+
+async def test_who_may_take_what_is_remembered_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at every agent is dear."""
+    scene, looks = Scene(), []
+    able = scene.floor.able
+    monkeypatch.setattr(scene.floor, "able", lambda waiting: looks.append(waiting) or able(waiting))
+    for _ in range(5):
+        scene.outlook.load("north", "orders")
+    assert len(looks) == 1
+    scene.clock.advance(4.0)
+    scene.outlook.load("north", "orders")
+    assert len(looks) == 2
 
 
 async def test_how_a_store_stands() -> None:

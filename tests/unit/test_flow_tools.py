@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -27,6 +27,7 @@ from quietline.routing.flow_run import Facts
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "flows.yaml"
+UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -79,7 +80,7 @@ def test_the_order_of_a_layer_spares_crossings() -> None:
 edges = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh")), min_size=1, max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
+@UNHURRIED
 @given(edges)
 def test_no_two_boxes_overlap_and_every_arrow_is_drawn(pairs: list[tuple[str, str]]) -> None:
     layout = laid(" ".join(a + b for a, b in pairs))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quietline.chain_reading import read as read_chain
@@ -20,6 +20,7 @@ from quietline.taskrouter_expression import Compare, Either, Every, Name, Not, a
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "taskrouter-workflow.json"
+UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STORE = "stores:\n  north: {name: Northgate, numbers: [+442079460101], flow: imported}\n"
 
 
@@ -103,11 +104,13 @@ trees = st.recursive(
 )
 
 
+@UNHURRIED
 @given(trees)
 def test_an_expression_reads_as_it_was_written(tree: Any) -> None:
     assert parse(written(tree)) == tree
 
 
+@UNHURRIED
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigError):
@@ -216,6 +219,11 @@ def test_targets_become_steps_by_their_timeouts() -> None:
     assert made["needs"] == ["a"]
     assert made["relax"] == [{"after": 30.0, "needs": ["a:1"]}, {"after": 60.0, "needs": ["b"]}]
     assert made["longest_wait"] == 100.0
+
+
+def test_a_target_that_asks_the_same_is_no_step() -> None:
+    made = queue(workflow(filter_("x", 'skills HAS "a"', {"timeout": 20}, {"timeout": 30})))
+    assert made == {"name": "x", "needs": ["a"], "longest_wait": 50.0}
 
 
 def test_targets_behind_one_without_a_timeout_are_left_out_and_it_is_said() -> None:
@@ -338,7 +346,7 @@ def test_one_filter_and_the_rest_are_told_apart_by_one_key() -> None:
     assert flow["steps"]["choose"]["otherwise"] == "default"
 
 
-@settings(max_examples=60, deadline=None)
+@UNHURRIED
 @given(st.lists(filters, min_size=1, max_size=4), json_values)
 def test_any_workflow_becomes_a_chain_that_can_be_read_or_is_refused(given_: list[Any], default: Any) -> None:
     try:
