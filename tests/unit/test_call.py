@@ -12,6 +12,8 @@ import pytest
 from quietline import call as story
 from quietline.call import Call, Progress
 from quietline.chain import Chain, from_config
+from quietline.chain import Queue as ChainQueue
+from quietline.chain import Store as ChainStore
 from quietline.clock import SystemClock
 from quietline.config import Config, Queue, Store
 from quietline.desk_protocol import AgentState
@@ -22,7 +24,10 @@ from quietline.live.floor import Floor
 from quietline.live.house import House
 from quietline.live.outlook import Outlook
 from quietline.live.plan import PlanInForce
-from quietline.routing.model import QueueRule
+from quietline.routing import flow as f
+from quietline.routing.hours import Hours
+from quietline.routing.model import Need, QueueRule
+from quietline.sealed import Sealed
 from quietline.telephony.ports import LegEvent, LegEventKind
 from quietline.telephony.sdp import UnacceptableOffer
 from quietline.testing.fake_call import FakeLeg, FakeMedia, FakeTelephony, FakeVault, FakeVoice, ticket
@@ -465,3 +470,145 @@ async def test_the_journal_resumes_a_place_in_the_queue(stage: Stage) -> None:
     await later.until(lambda: later.media.did == ["loop music"])
     for each in later.tasks:
         each.cancel()
+
+
+# Flows
+
+
+def shop(*stores: ChainStore, **steps: f.FlowStep) -> Chain:
+    """A chain whose callers go through these steps; without steps of theirs the first is where they begin."""
+    queues = (ChainQueue(QueueRule("orders"), "Orders"), ChainQueue(QueueRule("returns"), "Returns"))
+    flow = f.Flow("shop", next(iter(steps)), {**steps, "end": f.HangUp("bye")}, ("en", "fr"))
+    return Chain(stores or (ChainStore("north", "Northgate", "shop", NORTH.numbers),), queues, {"shop": flow})
+
+
+NEVER = Hours("UTC", ((),) * 7)
+
+
+async def test_a_closed_store_rings_nobody(stage: Stage) -> None:
+    stage.chain = shop(ChainStore("north", "Northgate", "shop", NORTH.numbers, hours=NEVER), wait=f.Queue("orders"))
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    await stage.end(stage.start(call))
+    assert call.progress.outcome == "closed"
+    assert stage.media.did[-2:] == ["play closed@en", "release"]
+    assert Kind.CALL_CLOSED in stage.notes.kinds
+    assert stage.telephony.dialled == []
+
+
+async def test_a_key_while_waiting_leads_on_and_the_new_queue_is_shown(stage: Stage) -> None:
+    stage.chain = shop(wait=f.Queue("orders", (Need("welding"),), keys={"5": "other"}), other=f.Queue("returns"))
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+    stage.media.press("75")
+    await stage.talking(call)
+    assert stage.floor.view("mia").queue == "Returns"
+
+
+async def test_who_comes_back_to_a_queue_keeps_the_place(stage: Stage) -> None:
+    call_me = f.Callback("end", "wait", "end")
+    stage.chain = shop(wait=f.Queue("orders", (Need("welding"),), keys={"1": "call_me"}), call_me=call_me)
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+    since = call.progress.since
+    stage.media.press("1")
+    await stage.until(lambda: "play callback_offer@en" in stage.media.did)
+    stage.media.press("2")
+    await stage.until(lambda: stage.notes.kinds.count(Kind.CALL_QUEUED) == 2)
+    assert call.progress.since == since
+
+
+async def test_nothing_is_promised_where_nobody_rings_back(stage: Stage) -> None:
+    stage.chain = shop(call_me=f.Callback("wait", "wait", "end", queue="orders"), wait=f.Queue("orders"))
+    stage.media.press("1")
+    call = stage.call()
+    await stage.end(stage.start(call))
+    assert call.progress.outcome == "flow_ended"
+    assert stage.media.did[-2:] == ["play bye@en", "release"]
+
+
+async def test_the_steps_own_longest_wait_is_shorter_than_the_queues(stage: Stage) -> None:
+    stage.chain = shop(wait=f.Queue("orders", longest_wait=0.05, waited="end"))
+    call = stage.call()
+    await stage.end(stage.start(call))
+    assert call.progress.outcome == "flow_ended"
+
+
+@pytest.mark.parametrize(("key", "kind"), [("1", Kind.CONSENT_GIVEN), ("2", Kind.CONSENT_REFUSED)])
+async def test_consent_is_in_the_ledger(stage: Stage, key: str, kind: Kind) -> None:
+    stage.chain = shop(ask=f.Consent("survey", "2026-11", "ask", "end", "end"))
+    stage.media.press(key)
+    await stage.end(stage.start(stage.call()))
+    assert kind in stage.notes.kinds
+
+
+async def test_digits_go_to_the_vault_and_stand_in_no_record(stage: Stage) -> None:
+    stage.chain = shop(ask=f.Collect("number", "wait", "end", 4, 6), wait=f.Queue("orders"))
+    stage.media.press("918273")
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+    assert stage.vault.digits == Sealed("918273")
+    await stage.until(lambda: stage.notes.saved)
+    assert "918273" not in repr((stage.notes.saved, stage.notes.history, call.progress))
+
+
+async def test_a_vault_that_keeps_no_digits_holds_nobody_up(stage: Stage) -> None:
+    stage.chain = shop(ask=f.Collect("number", "wait", "end", 4, 6), wait=f.Queue("orders"))
+    stage.vault.fault = VaultLocked("locked")
+    stage.media.press("918273")
+    stage.start(stage.call())
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+
+
+@pytest.mark.parametrize(("keyed", "words"), [("424242", "play code_ok@en"), ("000000", "play code_wrong@en")])
+async def test_a_code_in_a_flow(stage: Stage, monkeypatch: pytest.MonkeyPatch, keyed: str, words: str) -> None:
+    monkeypatch.setattr("quietline.live.step_up.CODE_WAIT", 0.05)
+    stage.chain = shop(check=f.Verify("wait", "end"), wait=f.Queue("orders"))
+    stage.media.press(keyed)
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: words in stage.media.did)
+    assert "mute_digits True" not in stage.media.did  # there is no agent who could hear
+    assert call.progress.assurance == (2 if keyed == "424242" else 1)
+
+
+async def test_another_life_begins_the_step_again_and_waits_without_the_words(stage: Stage) -> None:
+    stage.chain = shop(menu=f.Menu("menu", (f.Choice("1", "wait", language="fr"),), "end"), wait=f.Queue("orders"))
+    position = {"flow": "shop", "step": "wait", "store": "north", "language": "fr", "queue": "orders"}
+    call = stage.call(step=2, queue="orders", since=stage.clock.monotonic(), flow=position)
+    stage.start(call)
+    await stage.until(lambda: "loop music" in stage.media.did)
+    assert stage.media.did == ["loop music"]
+    stage.floor.wish("mia", AgentState.READY)
+    await stage.talking(call)
+    assert call.language == "fr"
+
+
+async def test_a_queue_that_is_gone_is_closed(stage: Stage) -> None:
+    stage.chain = shop(wait=f.Queue("gone"))
+    call = stage.call()
+    await stage.end(stage.start(call))
+    assert call.progress.outcome == "closed"
+
+
+async def test_a_caller_who_leaves_the_queue_at_once_changed_their_mind(stage: Stage) -> None:
+    stage.chain = shop(wait=f.Queue("orders", (Need("welding"),)))
+    call = stage.call()
+    task = stage.start(call)
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+    stage.leg.happens(LegEventKind.ENDED)
+    await stage.end(task)
+    assert call.progress.outcome == "short_abandon"
+
+
+async def test_the_company_is_gone_before_the_two_are_joined(stage: Stage) -> None:
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    did = stage.media.did
+    assert not [verb for verb in did[did.index("bridge AG1") :] if verb.startswith(("play", "loop"))]
