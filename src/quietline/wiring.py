@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from quietline import logs
+from quietline import collector, logs
 from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
@@ -74,6 +74,7 @@ async def run_controller(config: Config, secrets: Secrets) -> None:
     desk = DeskServer(floor, controller.calls, _ids(config.users.web), source.reload, callbacks.trying, board)
     server = WireServer(paths.controller_socket, desk.handle, desk.subscribe)
     await server.start()
+    collector.settle()
     try:
         async with asyncio.TaskGroup() as tasks:
             works = (recorder.run(), history.run(), plans.keep_time(clock))

@@ -182,6 +182,22 @@ class TestJournal:
         journal.close()
         assert SealedJournal(tmp_path / "j", KEY).load() == {"c1": self.RECORD}
 
+    def test_words_of_enumerations_come_back_as_words(self, tmp_path: Path) -> None:
+        record = {"progress": {"state": AgentState.AWAY, "needs": ("orders",)}}
+        SealedJournal(tmp_path / "j", KEY).save("c1", record)
+        again = SealedJournal(tmp_path / "j", KEY).load()
+        assert again == {"c1": {"progress": {"state": "away", "needs": ["orders"]}}}
+        assert type(again["c1"]["progress"]["state"]) is str
+
+    @given(data=st.binary(max_size=60))
+    def test_what_another_python_wrote_is_dropped(self, data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+        path = tmp_path_factory.mktemp("journal") / "j"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal_module, "_packed", lambda record: b"?" + data)
+            SealedJournal(path, KEY).save("c1", {})
+        assert SealedJournal(path, KEY).load() == {}
+        assert calls_in(path) == []
+
     def test_promise_1_a_copied_disk_shows_noise(self, tmp_path: Path) -> None:
         SealedJournal(tmp_path / "j", KEY).save("c1", self.RECORD)
         stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())

@@ -8,6 +8,7 @@ whoever can write it can make calls be forgotten, but opens nothing, for the vau
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import struct
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 log = structlog.get_logger()
 
-VERSION = b"\x01"
+VERSION = b"\x02"
 NONCE = 12  # bytes, NIST SP 800-38D §8.2
 MAGIC = b"quietline journal 1\n"
 HEAD = struct.Struct("!HI")  # bytes of the call's id, bytes of its sealed record (0: forgotten); both follow
@@ -48,7 +49,7 @@ class SealedJournal:
     def save(self, call: str, record: dict[str, Any]) -> None:
         """Keep the newest record of a call. Never raises for a disk that cannot take it: see `_write`."""
         nonce = os.urandom(NONCE)
-        body = self._aead.encrypt(nonce, json.dumps(record).encode(), VERSION + call.encode())
+        body = self._aead.encrypt(nonce, _packed(record), VERSION + call.encode())
         self._write(call, _entry(call, VERSION + nonce + body))
 
     def forget(self, call: str) -> None:
@@ -117,8 +118,8 @@ class SealedJournal:
         for call, (place, length) in tuple(self._live.items()):
             sealed = os.pread(self._file, length, place)[HEAD.size + len(call.encode()) :]
             try:
-                records[call] = json.loads(self._open(call, sealed))
-            except (InvalidTag, ValueError):  # ValueError: too short for a nonce
+                records[call] = marshal.loads(self._open(call, sealed))  # noqa: S302 - only what this boot's key sealed
+            except (InvalidTag, ValueError, EOFError, TypeError):  # too short for a nonce; another Python's marshal
                 self.forget(call)
                 log.info("a journal record of an earlier boot was dropped")
         return records
@@ -129,6 +130,15 @@ class SealedJournal:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _packed(record: dict[str, Any]) -> bytes:
+    """The record as bytes: `marshal`, at a tenth of JSON's time, and nothing but our own seal is ever read with it. It
+    takes plain data only; a record with a word from an enumeration goes the longer way."""
+    try:
+        return marshal.dumps(record)
+    except ValueError:
+        return marshal.dumps(json.loads(json.dumps(record)))
 
 
 def calls_in(path: Path) -> list[str]:

@@ -37,7 +37,8 @@ class Transaction:
 
     kind: ClassVar[str]
     __slots__ = (
-        "ends_at", "interval", "key", "last", "owner", "queued", "reliable", "request", "resend_at", "role", "state"
+        "ends_at", "interval", "key", "last", "owner", "queued", "reliable", "request", "resend_at", "role", "state",
+        "text",
     )  # fmt: skip
 
     def __init__(self, request: Request, now: float, state: State, reliable: bool = False) -> None:
@@ -52,6 +53,7 @@ class Transaction:
         self.owner: Any = None
         self.role = ""
         self.queued = inf
+        self.text = ""  # the request as `dump` wrote it: it does not change any more
 
     @property
     def deadline(self) -> float:
@@ -90,8 +92,9 @@ class Transaction:
 
     def dump(self) -> dict[str, Any]:
         """Plain data for `load`; times are absolute."""
+        self.text = self.text or _text(self.request.encode())
         return {
-            "kind": self.kind, "state": self.state.value, "request": _text(self.request.encode()),
+            "kind": self.kind, "state": self.state.value, "request": self.text,
             "last": _text(self.last), "interval": self.interval, "resend_at": _finite(self.resend_at),
             "ends_at": _finite(self.ends_at), "reliable": self.reliable,
         }  # fmt: skip

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from quietline import logs
+from quietline import collector, logs
 from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
@@ -65,6 +65,7 @@ async def run_vault(config: Config, secrets: tuple[bytes, bytes], hardened: Mapp
     leg_key, passphrase = secrets
     sys.setswitchinterval(SWITCH_SECONDS)
     service = build_vault(config, leg_key, hardened)
+    collector.settle()
     await service.run(Sealed(passphrase.decode()) if passphrase else None)
 
 
