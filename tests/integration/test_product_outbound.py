@@ -6,17 +6,20 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from product_parts import CALLERS_TONE, Agent, Shop, becomes, product
+from product_parts import CALLERS_TONE, TONES, Agent, Shop, becomes, product
 
 from quietline.config import Carrier, Config
+from quietline.errors import ProtocolError
 from quietline.telephony.certificates import Issued, issue, make_ca
-from quietline.testing.caller import Person, listens, stays_deaf
+from quietline.testing.browser import AgentBrowser
+from quietline.testing.caller import Person, SimulatedCaller, listens, stays_deaf
 from quietline.testing.carrier import SimulatedCarrier, answers_after, never_answers, refuses
 from quietline.testing.digest import Credentials
 from quietline.testing.far_leg import FarLeg
@@ -80,12 +83,21 @@ class Outside:
             await caller.dials(STORE)
             await caller.answered()
             await self.shop.queued(1)
-            await caller.press("9")
-            await asyncio.sleep(0.3)
-            await caller.press("1")
+            await self.asks_to_be_called_back(caller)
             await becomes(another, "the callback is kept")
             await caller.is_hung_up_on()
         return person
+
+    async def asks_to_be_called_back(self, caller: SimulatedCaller) -> None:
+        """Out of the queue by a key, and yes to the offer, again where it was not heard; until the line is free."""
+        await caller.press("9")
+        await self.shop.queued(0)
+        for _ in range(5):
+            await asyncio.sleep(0.5)
+            await caller.press("1")
+            with suppress(ProtocolError):
+                return await caller.is_hung_up_on(8)
+        raise AssertionError("the offer of a callback was not taken")
 
     async def agent_takes(self, agent: Agent) -> None:
         """The offer says that it is a callback and of whom it says nothing; the desk phone answers."""
@@ -146,6 +158,19 @@ async def outside(running: Outside) -> AsyncIterator[Outside]:
     await running.shop.nothing_left()
 
 
+async def hears_words(called: FarLeg) -> None:
+    async def begun() -> bool:
+        return called.media.counts["received"] > 15
+
+    await becomes(begun, "the words begin")
+
+
+async def presses_one(called: FarLeg) -> None:
+    """As a person does: once there is something to hear."""
+    await hears_words(called)
+    await called.media.press("1")
+
+
 async def hear_each_other(called: FarLeg, agent: Agent) -> None:
     await asyncio.gather(listens(called.media, agent.tone, 5.0), agent.phone.hears(CALLERS_TONE))
 
@@ -159,7 +184,7 @@ async def test_a_callback_from_the_promise_to_the_talk(outside: Outside) -> None
         assert carrier.invites[-1].start.startswith(f"INVITE sip:{person.number}@")
         assert carrier.invites[-1].first("from").startswith(f"<sip:{STORE}@")
         await stays_deaf(called.media, mia.tone, 0.5)  # until whoever answers has shown that they are a person
-        await called.media.press("1")
+        await presses_one(called)
         view = await mia.reaches("on_call", vault="ok", assurance=1)
         await hear_each_other(called, mia)
         assert (await mia.looks(str(view["call"])))[0] == 200
@@ -188,6 +213,24 @@ async def nothing_leaks(outside: Outside, agent: Agent, called: FarLeg, alias: s
     assert agent.token.encode() not in rtcp
 
 
+async def test_an_agent_in_a_browser_is_told_and_joined(outside: Outside, tmp_path: Path) -> None:
+    shop, carrier = outside.shop, outside.carrier
+    await outside.promised()
+    async with AgentBrowser(shop.site.url, shop.site.ca, tmp_path, tone=TONES["noor"]) as noor:
+        await noor.signs_in("noor", shop.site.passwords["noor"])
+        await noor.goes_ready()
+        await noor.reads("A callback: the customer is rung once you answer.")
+        await noor.answers()
+        called = await carrier.picks_up(15)
+        await noor.reads("Ringing the customer…")
+        await presses_one(called)
+        await noor.page.locator(".card-body .reference").wait_for()
+        await asyncio.gather(listens(called.media, TONES["noor"], 8.0), noor.hears(CALLERS_TONE))
+        called.hangs_up()
+        await noor.reads("Wrap-up")
+        await noor.signs_out()
+
+
 async def test_busy_then_answered_with_a_pause_between(outside: Outside) -> None:
     carrier = outside.carrier
     carrier.behaviour = refuses("486 Busy Here", 0.2)
@@ -199,7 +242,7 @@ async def test_busy_then_answered_with_a_pause_between(outside: Outside) -> None
         carrier.behaviour = answers_after(0.0)
         called = await carrier.picks_up()
         assert time.monotonic() - refused_at > 0.9
-        await called.media.press("1")
+        await presses_one(called)
         await mia.reaches("on_call", vault="ok")
         await hear_each_other(called, mia)
         mia.phone.hangs_up()
@@ -212,6 +255,7 @@ async def test_a_machine_presses_no_key_and_nobody_answers_so_it_is_used_up(outs
     await outside.promised()
     async with outside.shop.agent("mia") as mia:
         machine = await carrier.picks_up()
+        await hears_words(machine)
         await machine.media.press("5")  # no key of ours
         await stays_deaf(machine.media, mia.tone, 0.5)
         machine.hangs_up()
@@ -235,7 +279,7 @@ async def test_an_agent_who_hangs_up_while_the_phone_rings_frees_it(outside: Out
             await rung.ended.wait()
         outside.carrier.behaviour = answers_after(0.0)
         called = await outside.carrier.picks_up(15)
-        await called.media.press("1")
+        await presses_one(called)
         await mia.reaches("on_call", vault="ok")
         called.hangs_up()
 
@@ -252,7 +296,7 @@ async def test_a_kept_callback_outlives_kill_9_of_the_controller(outside: Outsid
             await rung.ended.wait()
         carrier.behaviour = answers_after(0.0)
         called = await carrier.picks_up(30)
-        await called.media.press("1")
+        await presses_one(called)
         await mia.reaches("on_call", vault="ok")
         await shop.kill("controller")
         await hear_each_other(called, mia)
@@ -267,10 +311,7 @@ async def test_a_withheld_number_is_promised_nothing(outside: Outside) -> None:
         await caller.dials(STORE)
         await caller.answered()
         await outside.shop.queued(1)
-        await caller.press("9")
-        await asyncio.sleep(0.3)
-        await caller.press("1")
-        await caller.is_hung_up_on(20)
+        await outside.asks_to_be_called_back(caller)
     await outside.no_callback_left()
     assert await kept_so_far(outside.shop) == before
 

@@ -63,7 +63,7 @@ class MovingMedia(RtpengineMedia):
             state.attempts += 1
             state.attempt, state.phone = attempt, phone.value
             fields = PHONES[phone] | {"address_family": self._house.agent_family}
-            told = stub(EVERY_LAW, fresh_line(SUITE))
+            told = stub(EVERY_LAW, fresh_line(SUITE) if phone is AgentPhone.SIP else "")
             text = await self._offer(BESIDE, self._tag, told, (INSIDE, self._house.agent_side), **fields)
             offer, state.agent_suite, state.agent_key = one_line(self._read(text), SUITE)
             state.agent_offer = s.render(offer.facing("sendrecv"))
@@ -221,6 +221,7 @@ class MovingMedia(RtpengineMedia):
         """With two suites rtpengine would choose the agent's for the caller too; so the agent's key goes along only
         where it fits, and else the relay keeps the one it has."""
         suite = self._state.agent_suite
+        self._state.agent_key = self._state.agent_key or own_key(caller)  # a browser had none so far
         if suite in ("", suite_of(caller)):
             return await super()._offer_to_agent(caller)
         told = caller.facing("sendrecv")
