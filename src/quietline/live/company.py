@@ -22,7 +22,7 @@ from quietline.telephony.prompt_scripts import spoken
 log = structlog.get_logger()
 
 SAY_AGAIN = 2.0  # seconds: how soon an end of the wait that nobody minded is told again
-QUIET = 0.3  # seconds before the music: who is connected at once is spared a scrap of it
+QUIET = 0.3  # seconds before words and music: who is connected at once is spared a scrap of them
 LOOK_AGAIN = 5.0  # seconds between looks at hours and overflow
 
 
@@ -59,7 +59,9 @@ class Company:
 
     async def entertain(self, hold: str, language: str, announce: Announcements) -> None:
         """Words, music, and announcements at their interval, for as long as it takes."""
-        await asyncio.sleep(await self._media.play(spoken(hold, language)) if hold else QUIET)
+        await asyncio.sleep(QUIET)
+        if hold:
+            await asyncio.sleep(await self._media.play(spoken(hold, language)))
         await self._media.loop(Prompt.MUSIC)
         while announce.every:
             await asyncio.sleep(announce.every)
