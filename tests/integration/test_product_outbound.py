@@ -92,11 +92,11 @@ class Outside:
         """Out of the queue by a key, and yes to the offer, again where it was not heard; until the line is free."""
         await caller.press("9")
         await self.shop.queued(0)
-        for _ in range(5):
+        for _ in range(3):
             await asyncio.sleep(0.5)
             await caller.press("1")
             with suppress(ProtocolError):
-                return await caller.is_hung_up_on(8)
+                return await caller.is_hung_up_on(20)
         raise AssertionError("the offer of a callback was not taken")
 
     async def agent_takes(self, agent: Agent) -> None:
@@ -166,9 +166,11 @@ async def hears_words(called: FarLeg) -> None:
 
 
 async def presses_one(called: FarLeg) -> None:
-    """As a person does: once there is something to hear."""
+    """As a person does: once there is something to hear, and once more when nothing seems to happen."""
     await hears_words(called)
-    await called.media.press("1")
+    for _ in range(3):
+        await called.media.press("1")
+        await asyncio.sleep(0.7)
 
 
 async def hear_each_other(called: FarLeg, agent: Agent) -> None:
