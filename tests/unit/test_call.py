@@ -588,6 +588,18 @@ async def test_another_life_begins_the_step_again_and_waits_without_the_words(st
     assert call.language == "fr"
 
 
+async def test_a_store_that_is_shut_as_the_wait_begins_ends_it(stage: Stage) -> None:
+    """Nobody looks for another plan before the music begins; what changed meanwhile counts then."""
+    stage.chain = shop(wait=f.Queue("orders", (Need("welding"),)))
+    call = stage.call()
+    task = stage.start(call)
+    await stage.until(lambda: stage.floor.counts()["waiting"] == 1)
+    shut = ChainStore("north", "Northgate", "shop", NORTH.numbers, hours=NEVER)
+    call.house.plans.use(shop(shut, wait=f.Queue("orders")))
+    await stage.end(task)
+    assert call.progress.outcome == "closed"
+
+
 async def test_a_queue_that_is_gone_is_closed(stage: Stage) -> None:
     stage.chain = shop(wait=f.Queue("gone"))
     call = stage.call()

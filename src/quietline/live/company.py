@@ -49,17 +49,15 @@ class Company:
     def __init__(self, call: str, media: CallMedia, voice: Voice, line: Line, tell: Callable[[Event], None]) -> None:
         self._call, self._media, self._voice, self._line, self._tell = call, media, voice, line, tell
 
-    def works(self, wanted: Enter, language: str, announce: Announcements, left: float) -> Iterator[Awaitable[Any]]:
-        """All that runs while the caller waits. `left`: seconds of the step's own longest wait, 0 for none."""
-        yield self.entertain(wanted.hold, language, announce)
+    def ends(self, wanted: Enter, left: float) -> Iterator[Awaitable[Any]]:
+        """What may end the wait, from its first moment on. `left`: seconds of the step's own longest wait, 0: none."""
         if wanted.keys:
             yield self.listen(wanted.keys)
         if wanted.longest_wait:
             yield self.time_out(left)
 
     async def entertain(self, hold: str, language: str, announce: Announcements) -> None:
-        """Words, music, and announcements at their interval, for as long as it takes."""
-        await asyncio.sleep(QUIET)
+        """Words, music, and announcements at their interval, for as long as it takes. To be begun after QUIET."""
         if hold:
             await asyncio.sleep(await self._media.play(spoken(hold, language)))
         await self._media.loop(Prompt.MUSIC)

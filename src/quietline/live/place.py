@@ -13,7 +13,7 @@ import structlog
 from quietline.chain import Announcements
 from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
-from quietline.live.company import LOOK_AGAIN, Company
+from quietline.live.company import LOOK_AGAIN, QUIET, Company
 from quietline.live.house import House
 from quietline.live.plan import Plan
 from quietline.routing.flow_run import Closed, Enter
@@ -129,12 +129,21 @@ class Place:
         tell = partial(house.floor.interrupt, self.call)
         company = Company(self.call, self.media, house.voice, house.outlook, tell)
         left = self.since + self.wanted.longest_wait - house.clock.monotonic()
-        works = company.works(self.wanted, self.language, queue.announce if queue else Announcements(), left)
-        self._company = [self.spawn(work) for work in (*works, self._look_again())]
+        begins = self._entertained(company, queue.announce if queue else Announcements(), house.plans.turns)
+        self._company = [self.spawn(work) for work in (begins, *company.ends(self.wanted, left))]
 
-    async def _look_again(self) -> None:
-        """Hours end, stores fill up, another chain is applied: who may take the call now?"""
+    async def _entertained(self, company: Company, announce: Announcements, seen: int) -> None:
+        """Who is connected at once needs none of it, and another task is spared."""
+        await asyncio.sleep(QUIET)
+        self._company.append(self.spawn(self._look_again(seen)))
+        await company.entertain(self.wanted.hold, self.language, announce)
+
+    async def _look_again(self, seen: int) -> None:
+        """Hours end, stores fill up, another chain is applied: who may take the call now? `seen`: turns known of."""
+        plans = self.house.plans
         while True:
-            await self.house.plans.next(LOOK_AGAIN if self._hours().changes(self.store) else None)
+            if seen == plans.turns:
+                await plans.next(LOOK_AGAIN if self._hours().changes(self.store) else None)
+            seen = plans.turns
             if not self._enter():
                 self.house.floor.interrupt(self.call, Closed())

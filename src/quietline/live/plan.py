@@ -77,6 +77,7 @@ class PlanInForce:
 
     def __init__(self, chain: Chain) -> None:
         self.now = Plan(chain)
+        self.turns = 0  # how often there was another plan, or hours turned
         self._changed = asyncio.Event()
 
     def use(self, chain: Chain) -> None:
@@ -93,6 +94,7 @@ class PlanInForce:
             self._tell()
 
     def _tell(self) -> None:
+        self.turns += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
