@@ -14,8 +14,20 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples on every run of `make test`, and no limit of time an example, for the machine may be busy:
+# `make soak` looks for new ones.
+settings.register_profile(
+    "quietline",
+    deadline=None,
+    derandomize=not os.environ.get("QUIETLINE_SOAK"),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("quietline")
 
 REAL = {"integration", "e2e", "e2e_product"}
+PARTS = {"integration", "contract", "property", "sip", "vectors"}  # so that both lanes take about as long
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def lane_of(item: pytest.Item) -> str:
     """Each test is in exactly one."""
-    parts = folder_of(item) == "integration" and not item.get_closest_marker("namespaces")
+    parts = folder_of(item) in PARTS and not item.get_closest_marker("namespaces")
     return "parts" if parts else "rest"
 
 
