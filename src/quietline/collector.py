@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 
 YOUNG = 10_000  # objects made before a look at the young ones: some ten calls of the controller, a few MB
-OLDER = (20, 20)  # looks before one at the older ones: every 200,000 objects, and every 4,000,000
+OLDER = (10, 10)  # looks before one at the older ones: every 100,000 objects, and every 1,000,000; as is the default
 
 
 def settle() -> None:
