@@ -37,6 +37,7 @@ bench: setup  ## tables of figures, side by side with a peer or the limit
 	@$(ROOT) $(PY) -m bench
 
 soak: setup  ## the slow ones: storms, kills, long runs
+	@env QUIETLINE_SOAK=1 $(PY) -m pytest tests/property
 	@$(ROOT) env QUIETLINE_SOAK=1 $(PY) -m pytest -m soak --timeout 1800
 
 lock:  ## compile the lock files anew

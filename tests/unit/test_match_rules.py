@@ -68,6 +68,20 @@ class Shop:
         self.does("answered", call, name)
 
 
+class TestNobodyPicksUp:
+    def test_the_longest_wait_ends_it_at_the_next_missed_offer(self) -> None:
+        """However many agents come back and let it ring."""
+        shop = Shop(QueueRule("plain", ring=15.0, longest_wait=20.0), staff=[agent("mia"), agent("lou")])
+        shop.does("ready", "mia")
+        shop.does("ready", "lou")
+        assert offers(shop.enters("c1", at=100.0)) == [("c1", "lou")]
+        assert offers(shop.does("tick", at=115.0)) == [("c1", "mia")]
+        shop.does("ready", "lou")
+        assert GiveUp("c1") in shop.does("tick", at=130.0)
+        assert shop.matcher.waiting() == ()
+        assert shop.state("lou") is State.READY
+
+
 class TestLevels:
     def test_the_level_asked_for_decides(self) -> None:
         shop = Shop(STRICT, staff=[agent("mia", 3), agent("lou", 4)])

@@ -246,7 +246,8 @@ class Matcher:
         return [Overdue(seat.call, seat.id, "agent_dismissed" if seat.dismissed else "longest_call")]
 
     def _turn(self, call: Call, now: float, wall: float) -> list[Decision]:
-        """A waiting call has waited too long, or long enough for its next step, or its last agent's time is over."""
+        """A waiting call has waited too long, or long enough for its next step, or nobody picked up, or its last agent's
+        time is over."""
         if call.last_moment() > now:
             return self._settle(call, now, wall)
         self._take_out(call)
@@ -356,7 +357,7 @@ class Matcher:
             rung.offered = ""
             moved.append(rung)
         for call in sorted(moved, key=_rank):
-            decisions += self._settle(call, now, wall)
+            decisions += self._turn(call, now, wall)
         return decisions
 
     def _hire(self, member: Agent, now: float) -> Seat | None:

@@ -204,10 +204,15 @@ class PlainScan:
         return [Overdue(person.call, agent, "agent_dismissed" if person.dismissed else "longest_call")]
 
     def _call_due(self, call: Caller, now: float, wall: float) -> list[Decision]:
-        if self._last(call) <= now:
-            del self.calls[call.waiting.call]
-            return [GiveUp(call.waiting.call)]
-        return [*self._reach(call, now, wall), *self._assign(now, wall, [call])]
+        decisions = self._go_on(call, now, wall)
+        return decisions + self._assign(now, wall, [call] if call.waiting.call in self.calls else [])
+
+    def _go_on(self, call: Caller, now: float, wall: float) -> list[Decision]:
+        """It gives up when it has waited as long as it may; that includes those whom nobody picked up."""
+        if self._last(call) > now:
+            return self._reach(call, now, wall)
+        del self.calls[call.waiting.call]
+        return [GiveUp(call.waiting.call)]
 
     def _last(self, call: Caller) -> float:
         rule = self.rules[call.waiting.queue]
@@ -327,8 +332,8 @@ class PlainScan:
             moved.append(rung)
         self._become(person, to, now)
         person.call, person.deadline, person.retiring = "", 0.0, None
-        reached = [each for call in sorted(moved, key=self._rank) for each in self._reach(call, now, wall)]
-        return reached + self._assign(now, wall, moved)
+        decisions = [each for call in sorted(moved, key=self._rank) for each in self._go_on(call, now, wall)]
+        return decisions + self._assign(now, wall, [each for each in moved if each.waiting.call in self.calls])
 
     def _free(self, person: Person, idle_since: float, now: float, wall: float) -> list[Decision]:
         self._become(person, State.READY, now)
