@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,8 +147,8 @@ class Stage:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with running(tmp_path_factory.mktemp("site")) as site:
+async def product() -> AsyncIterator[Site]:
+    async with running() as site:
         yield site
 
 
@@ -152,14 +159,15 @@ def site(product: Site) -> Site:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Site]:
-    async with Site(sample_config(opened(folder))).with_settings(controller=SHORT) as site:
-        await site.set_up()
-        yield site
+async def running() -> AsyncIterator[Site]:
+    with open_to_all() as folder:
+        async with Site(sample_config(folder)).with_settings(controller=SHORT) as site:
+            await site.set_up()
+            yield site
 
 
 @pytest.fixture(scope="session")
-def own_product() -> Callable[[Path], AbstractAsyncContextManager[Site]]:
+def own_product() -> Callable[[], AbstractAsyncContextManager[Site]]:
     """Another product, for tests that break it."""
     return running
 
@@ -174,14 +182,16 @@ async def stage(site: Site, tmp_path: Path) -> AsyncIterator[Stage]:
         await becomes(stage.nobody_is_here, EMPTY_WITHIN, "an empty floor")
 
 
-def opened(folder: Path) -> Path:
-    """Each part runs under a user id of its own and must get to its folder, also below pytest's private one."""
-    for each in (folder, *folder.parents):
-        with suppress(PermissionError):
-            if each.owner() == "root" and each != Path("/"):
-                each.chmod(each.stat().st_mode | 0o011)
-    folder.chmod(0o755)
-    return folder
+@contextmanager
+def open_to_all() -> Iterator[Path]:
+    """A folder that each part's own user gets to, gone afterwards.
+
+    Not below pytest's: whenever another pytest starts on the machine, that one becomes root's alone again.
+    """
+    with tempfile.TemporaryDirectory(prefix="quietline-e2e-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture
@@ -197,5 +207,5 @@ def short() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def open_to_all() -> Callable[[Path], Path]:
-    return opened
+def public_folder() -> Callable[[], AbstractContextManager[Path]]:
+    return open_to_all

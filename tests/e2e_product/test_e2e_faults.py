@@ -26,8 +26,8 @@ ASK = {"reason": "order_status"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def site(own_product, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with own_product(tmp_path_factory.mktemp("faults")) as site:
+async def site(own_product) -> AsyncIterator[Site]:
+    async with own_product() as site:
         yield site
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -30,22 +32,25 @@ async def lab() -> AsyncIterator[NetworkLab]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def site(lab: NetworkLab, tmp_path_factory: pytest.TempPathFactory, short, open_to_all) -> AsyncIterator[Site]:
+async def site(lab: NetworkLab, short, public_folder) -> AsyncIterator[Site]:
     """Listening toward both namespaces; the desk names a TURN server."""
-    folder = open_to_all(tmp_path_factory.mktemp("site"))
+    with public_folder() as folder:
+        async with listening(lab, folder, short) as site:
+            await site.set_up()
+            yield site
+
+
+def listening(lab: NetworkLab, folder: Path, short: dict[str, Any]) -> Site:
     both = (lab.caller.gateway, lab.agent.gateway)
     (port,) = free_ports(1)
     config = sample_config(folder, both)
     secret = folder / "turn.secret"
     write_private(secret, SECRET.encode(), 0o400, owner_ids(config.users.web))
-    site = Site(config).with_settings(
+    return Site(config).with_settings(
         controller=short,
         relay={"interfaces": (f"trunk/{both[0]}", f"agents/{both[1]}")},
         web={"turn": turn_url(config.edge.realm, port), "turn_secret_file": str(secret)},
     )
-    async with site:
-        await site.set_up()
-        yield site
 
 
 @pytest_asyncio.fixture(loop_scope="session")
