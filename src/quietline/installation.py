@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quietline.chain.in_force import chain_folder
 from quietline.config import Config
 from quietline.live.chain_source import ChainSource
-from quietline.stores_in_force import chain_folder
 from quietline.supervisor import Part
 from quietline.telephony import prompts
 from quietline.telephony.certificates import certificate_paths, ensure_certificates

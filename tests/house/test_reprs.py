@@ -46,7 +46,7 @@ ONLY_THERE = {
     "config.Certificates": {"certificate", "key", "trunk_ca"},  # paths
     "web.identity.SignedIn": {"key"},  # a hash of the token
     "preflight.Port": {"key"},  # of the configuration
-    "chain_diff.Change": {"keys"},  # of the chain file
+    "chain.diff.Change": {"keys"},  # of the chain file
     "routing.overflow.Hop": {"to"},  # a store
     "routing.overflow.Spill": {"to"},
     "routing.flow.Branch": {"on"},  # "store" | "language" | "assurance"

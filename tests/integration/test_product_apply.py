@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from product_parts import STORE, Shop, becomes, product
 
-from quietline.stores_in_force import active_path
+from quietline.chain.in_force import active_path
 from quietline.testing.agent_phone import rings_only
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]

@@ -47,8 +47,8 @@ class Life(RuleBasedStateMachine):
         before = self.promise
         self.wall = max(self.wall, callback.next_look(before, self.wall))
         self.promise = callback.look(before, self.hours, self.wall)
-        if before.stage is Stage.RESTING:
-            assert self.promise.stage is not Stage.RESTING, "a rest ends when it was to end"
+        if before.stage is Stage.RESTING and callback.may_ring_at(self.hours, before.rest_until) == before.rest_until:
+            assert self.promise.stage is not Stage.RESTING, "a rest ends when it was to end, at a decent hour"
 
     @precondition(lambda self: self.promise.stage is Stage.QUEUED)
     @rule()

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quietline import marked_yaml
-from quietline.chain_reading import active_text, read
+from quietline.chain.reading import active_text, read
 from quietline.errors import ConfigError
+from quietline.files import marked_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TODAY = date(2026, 11, 24)

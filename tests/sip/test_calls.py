@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from quietline.sip import core as core_module
 from quietline.sip.message import Request, Response
 from quietline.sip.parse import parse
 from quietline.sip.session import Phase, Send, Session, What
@@ -434,3 +435,14 @@ def test_bye_that_overtakes_its_200() -> None:
     network.take(B, effects)
     gone(network)
     assert one.phase is Phase.ENDED
+
+
+def test_legs_that_are_over_are_not_kept_by_a_timer_minutes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_module, "OVER", 10)
+    network = pair()
+    for _ in range(50):
+        one, _ = call(network)
+        do(network, A, "hang_up", one)
+        network.run(network.now)
+    kept = [item for _, _, item in network.agents[A].core._due if isinstance(item, Session)]
+    assert len(kept) < 40

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from quietline import applying, chain_reading
-from quietline.applying import Plan, apply, plan
+from quietline.chain import applying
+from quietline.chain import reading as chain_reading
+from quietline.chain.applying import Plan, apply, plan
+from quietline.chain.in_force import active_path, chain_folder
 from quietline.config import Config, Paths
 from quietline.errors import ConfigError, Unavailable
 from quietline.live.chain_source import PREVIOUS
-from quietline.stores_in_force import active_path, chain_folder
 from quietline.testing.large_chain import large_chain, write_yaml
 from quietline.vault.ports import StaffPlan
 

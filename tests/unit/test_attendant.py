@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quietline.chain import Announcements, Chain, Queue, Store
+from quietline.chain.model import Announcements, Chain, Queue, Store
 from quietline.errors import ConfigError, Denied, VaultLocked
 from quietline.live import company as company_module
 from quietline.live.attendant import Attendant, first_key, gather

@@ -11,9 +11,9 @@ import pytest
 
 from quietline import call as story
 from quietline.call import Call, Progress
-from quietline.chain import Chain, from_config
-from quietline.chain import Queue as ChainQueue
-from quietline.chain import Store as ChainStore
+from quietline.chain.model import Chain, from_config
+from quietline.chain.model import Queue as ChainQueue
+from quietline.chain.model import Store as ChainStore
 from quietline.clock import SystemClock
 from quietline.config import Config, Queue, Store
 from quietline.desk_protocol import AgentState

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quietline.call import Call, Progress
-from quietline.chain import from_config
+from quietline.chain.model import from_config
 from quietline.clock import SystemClock
 from quietline.config import Carrier, Config, Queue, Store, Trunk
 from quietline.desk_protocol import AgentState

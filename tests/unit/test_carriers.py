@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quietline import carriers, chain_reading
+from quietline import carriers
+from quietline.chain import reading as chain_reading
 from quietline.config import Carrier, Config, Store, Trunk
 from quietline.config_file import parse
 from quietline.errors import ConfigError

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from quietline import config, config_file
-from quietline.chain import Chain, Store, from_config
-from quietline.chain_reading import load
+from quietline.chain.model import Chain, Store, from_config
+from quietline.chain.reading import load
 from quietline.config import Config
 from quietline.routing.flow import Menu, Notice, Queue
 from quietline.routing.hours import ALWAYS, Closure, Hours, Shut, Span

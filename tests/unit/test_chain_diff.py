@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quietline.chain_diff import ADDED, CHANGED, REMOVED, Change, counts, diff
-from quietline.chain_file import ChainFile
-from quietline.chain_reading import load
+from quietline.chain.diff import ADDED, CHANGED, REMOVED, Change, counts, diff
+from quietline.chain.file import ChainFile
+from quietline.chain.reading import load
 from quietline.testing.large_chain import large_chain
 
 ROOT = Path(__file__).resolve().parents[2]

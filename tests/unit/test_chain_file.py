@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quietline.chain import Store
-from quietline.chain_file import days_of, schema, span_of, spans_of
-from quietline.chain_reading import Reading, active_text, load, read
+from quietline.chain.file import days_of, schema, span_of, spans_of
+from quietline.chain.model import Store
+from quietline.chain.reading import Reading, active_text, load, read
 from quietline.errors import ConfigError
-from quietline.marked_yaml import parse
+from quietline.files.marked_yaml import parse
 from quietline.routing.hours import ALWAYS, Closure, Span
 from quietline.routing.model import Need, Step
 from quietline.routing.overflow import Spill

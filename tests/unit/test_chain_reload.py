@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quietline.chain_reading import active_text, read
+from quietline.chain.in_force import active_path
+from quietline.chain.reading import active_text, read
 from quietline.config import Config, Paths
 from quietline.desk_protocol import AgentState
 from quietline.errors import ConfigError
+from quietline.files.marked_yaml import parse
 from quietline.live.chain_source import ChainSource
 from quietline.live.floor import Floor
 from quietline.live.plan import PlanInForce
-from quietline.marked_yaml import parse
 from quietline.routing.model import GiveUp, Offer, Waiting
-from quietline.stores_in_force import active_path
 from quietline.testing.clock import ManualClock
 from quietline.vault.ports import StaffMember
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from quietline import closures
-from quietline.chain import Chain
-from quietline.chain_reading import active_text, load
+from quietline.chain import closures
+from quietline.chain.in_force import active_path
+from quietline.chain.model import Chain
+from quietline.chain.reading import active_text, load
 from quietline.config import Config, Paths, Queue, Store
 from quietline.errors import ConfigError
 from quietline.live.chain_source import PREVIOUS, ChainSource
 from quietline.routing.hours import Closure
-from quietline.stores_in_force import active_path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = active_text(load(ROOT / "examples" / "chain.yaml").model)

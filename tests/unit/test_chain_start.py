@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quietline import config_file
-from quietline.chain import from_config
-from quietline.chain_reading import Reading, read
-from quietline.chain_start import start_from
+from quietline.chain.model import from_config
+from quietline.chain.reading import Reading, read
+from quietline.chain.start import start_from
 from quietline.config import Config, Controller, Queue, Store
 from quietline.errors import ConfigError
-from quietline.marked_yaml import dump, parse
+from quietline.files.marked_yaml import dump, parse
 from quietline.routing.flow import Menu
 from quietline.vault.schema import DataClass, Reason
 

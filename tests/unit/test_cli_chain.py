@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from quietline import applying, chain_reading, closures
-from quietline.chain_file import schema
+from quietline.chain import applying, closures
+from quietline.chain import reading as chain_reading
+from quietline.chain.file import schema
+from quietline.chain.in_force import active_path
 from quietline.cli import apply as apply_command
 from quietline.cli.store import moment_of
 from quietline.errors import ConfigError, Unavailable, VaultLocked
-from quietline.stores_in_force import active_path
 from quietline.testing.large_chain import large_chain, write_yaml
 
 Cli = Callable[..., Any]

@@ -23,9 +23,9 @@ from quietline.vault.schema import CLASSES
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = {
-    "chain": "chain_reference",
+    "chain": "chain.reference",
     "configuration": "config_reference",
-    "flow": "flow_reference",
+    "flow": "flows.reference",
     "cli": "cli.reference",
     "ledger": "ledger.reference",
 }

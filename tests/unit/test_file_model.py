@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field, field_validator
 
 from quietline.errors import ConfigError
-from quietline.file_model import MAX_ERRORS, FileModel, all_of, nearest, read_model
-from quietline.marked_yaml import parse
+from quietline.files.marked_yaml import parse
+from quietline.files.model import MAX_ERRORS, FileModel, all_of, nearest, read_model
 
 
 class Menu(FileModel):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from quietline import flow_file
 from quietline.errors import ConfigError
-from quietline.flow_file import FlowBook, FlowFile, load, read, said
-from quietline.marked_yaml import parse
+from quietline.files.marked_yaml import parse
+from quietline.flows import file as flow_file
+from quietline.flows.file import FlowBook, FlowFile, load, read, said
 from quietline.routing import flow as f
 from quietline.routing.model import Need
 from quietline.telephony.prompt_scripts import Recorded, Spoken, built_in

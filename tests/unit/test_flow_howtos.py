@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from quietline.chain_reading import read as read_chain
+from quietline.chain.reading import read as read_chain
 from quietline.cli import build
-from quietline.flow_file import FlowFile
-from quietline.marked_yaml import parse
+from quietline.files.marked_yaml import parse
+from quietline.flows.file import FlowFile
 
 ROOT = Path(__file__).resolve().parents[2]
 HOWTO = ROOT / "docs" / "howto"

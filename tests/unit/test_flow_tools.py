@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from quietline.cli import build
 from quietline.errors import ConfigError
-from quietline.flow_drawing import LOOKS, draw
-from quietline.flow_dry_run import DryRun, Line
-from quietline.flow_file import CHAIN_KEYS, load
-from quietline.layered import GAP, Arrow, Box, arrange
+from quietline.flows.drawing import LOOKS, draw
+from quietline.flows.dry_run import DryRun, Line
+from quietline.flows.file import CHAIN_KEYS, load
+from quietline.flows.layered import GAP, Arrow, Box, arrange
 from quietline.routing import flow as f
 from quietline.routing.flow_run import Facts
 
@@ -302,6 +302,6 @@ def test_schema(quietline: Callable[..., Any]) -> None:
 
 
 def test_a_file_of_flows_knows_the_keys_of_a_chain_file() -> None:
-    from quietline.chain_file import ChainFile
+    from quietline.chain.file import ChainFile
 
     assert set(CHAIN_KEYS) == set(ChainFile.model_fields)

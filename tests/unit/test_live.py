@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quietline import wire
-from quietline.chain import Chain, from_config
+from quietline.chain.model import Chain, from_config
 from quietline.clock import SystemClock
 from quietline.config import Config, Queue
 from quietline.config import Controller as Settings

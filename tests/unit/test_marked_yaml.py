@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietline.errors import ConfigError
-from quietline.marked_yaml import MAX_BYTES, MAX_DEPTH, dump, load, parse, written
+from quietline.files.marked_yaml import MAX_BYTES, MAX_DEPTH, dump, load, parse, written
 
 
 @pytest.mark.parametrize(

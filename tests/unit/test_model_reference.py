@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from quietline import chain_reference
-from quietline.chain_file import ChainFile, QueueModel, StoreModel
-from quietline.file_model import FileModel
-from quietline.model_reference import called, models_in, section
+from quietline.chain import reference as chain_reference
+from quietline.chain.file import ChainFile, QueueModel, StoreModel
+from quietline.files.model import FileModel
+from quietline.files.reference import called, models_in, section
 
 
 class InnerPart(FileModel):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from quietline.chain import Chain, Queue, Store
-from quietline.chain_reading import load
+from quietline.chain.model import Chain, Queue, Store
+from quietline.chain.reading import load
 from quietline.live.plan import Plan, PlanInForce
 from quietline.routing.hours import Hours, Span
 from quietline.routing.model import QueueRule

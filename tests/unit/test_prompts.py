@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from quietline.chain import from_config
+from quietline.chain.model import from_config
 from quietline.config import Config, Queue
 from quietline.errors import ConfigError
 from quietline.routing import flow as f

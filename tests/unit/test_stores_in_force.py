@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from quietline.chain_reading import active_text, load
+from quietline.chain.in_force import StoresInForce, active_path, in_force
+from quietline.chain.reading import active_text, load
 from quietline.config import Config, Paths, Store
-from quietline.stores_in_force import StoresInForce, active_path, in_force
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = Store("corner", "Corner shop", ("+442079460150",))

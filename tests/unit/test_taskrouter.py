@@ -12,11 +12,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quietline.chain_reading import read as read_chain
+from quietline.chain.reading import read as read_chain
 from quietline.errors import ConfigError
-from quietline.marked_yaml import parse as parse_yaml
-from quietline.taskrouter import CARRIED, LOST, PARTLY, Imported, read
-from quietline.taskrouter_expression import Compare, Either, Every, Name, Not, always, conditions, parse, written
+from quietline.files.marked_yaml import parse as parse_yaml
+from quietline.taskrouter.expression import Compare, Either, Every, Name, Not, always, conditions, parse, written
+from quietline.taskrouter.workflow import CARRIED, LOST, PARTLY, Imported, read
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "taskrouter-workflow.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quietline.chain import Chain, Queue, ServiceLevel, Store
+from quietline.chain.model import Chain, Queue, ServiceLevel, Store
 from quietline.desk_protocol import AgentState, AwayReason
 from quietline.errors import Denied, ProtocolError
 from quietline.live.desk_server import DeskServer

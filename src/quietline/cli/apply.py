@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from quietline.applying import Plan, apply, plan
+from quietline.chain.applying import Plan, apply, plan
 from quietline.cli.controller import ask_controller
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
 from quietline.cli.status import not_running

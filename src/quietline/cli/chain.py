@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from quietline import chain_reading, marked_yaml
-from quietline.chain_file import schema as chain_schema
-from quietline.chain_start import start_from
+from quietline.chain import reading as chain_reading
+from quietline.chain.file import schema as chain_schema
+from quietline.chain.in_force import active_path
+from quietline.chain.start import start_from
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath
 from quietline.config_file import load
 from quietline.errors import ConfigError
-from quietline.stores_in_force import active_path
+from quietline.files import marked_yaml
 
 app = typer.Typer(help="The business in one file: check it, show the one in force.", no_args_is_help=True)
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from quietline.errors import ConfigError
-from quietline.file_model import nearest
-from quietline.flow_drawing import draw as drawing
-from quietline.flow_dry_run import Answerer, DryRun, Line
-from quietline.flow_file import FlowBook, load, schema
-from quietline.marked_yaml import load as load_marked
+from quietline.files.marked_yaml import load as load_marked
+from quietline.files.model import nearest
+from quietline.flows.drawing import draw as drawing
+from quietline.flows.dry_run import Answerer, DryRun, Line
+from quietline.flows.file import FlowBook, load, schema
 from quietline.routing.flow_run import Facts
 
 app = typer.Typer(help="Check, draw and try call flows.", no_args_is_help=True)
@@ -32,7 +32,7 @@ def check(file: File) -> None:
     """Say that every flow is right, or name each mistake by line, step and what to write instead."""
     book = load(file)
     if book.findings:
-        from quietline.flow_file import said
+        from quietline.flows.file import said
 
         marked = load_marked(file)
         for each in book.findings:

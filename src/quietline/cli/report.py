@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from quietline.chain import Chain
-from quietline.chain_reading import load as load_chain
+from quietline.chain.in_force import active_path
+from quietline.chain.model import Chain
+from quietline.chain.reading import load as load_chain
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
 from quietline.cli.plan import intervals_of, zone_called
 from quietline.cli.vault import ask
@@ -31,7 +32,6 @@ from quietline.reports.intervals import DAY, Intervals
 from quietline.reports.plots import DayPlot, Line, check_path, draw
 from quietline.reports.table import as_csv, figures, on_screen, rows
 from quietline.reports.tally import By, Tally, within
-from quietline.stores_in_force import active_path
 
 Grouping = Annotated[By, typer.Option("--by", help="A row for each of these.")]
 From = Annotated[str | None, typer.Option("--from", help="First day or moment, local time. Default: today.")]

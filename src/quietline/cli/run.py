@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from quietline import logs
+from quietline.chain.in_force import in_force
 from quietline.cli.options import DEFAULT_CONFIG, ConfigPath, need_root
 from quietline.config import Config
 from quietline.config_file import dump, load
@@ -20,7 +21,6 @@ from quietline.errors import ConfigError
 from quietline.installation import BootKeys, parts, prepare
 from quietline.preflight import claim, require_ports
 from quietline.renewal import Renewal
-from quietline.stores_in_force import in_force
 from quietline.supervisor import FaultSink, Supervisor
 from quietline.telephony.edge import rpc_socket
 from quietline.telephony.edge_rpc import EdgeRpc

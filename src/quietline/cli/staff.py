@@ -30,9 +30,7 @@ StoreId = Annotated[str, typer.Argument(help="The id of a store in the configura
 RoleName = Annotated[str, typer.Option(help="agent, or another role that policy knows.")]
 Skills = Annotated[
     list[str] | None,
-    typer.Option(
-        help="With a level of 1 to 5, such as orders:4; without one it is 3. Repeatable."
-    ),
+    typer.Option(help="With a level of 1 to 5, such as orders:4; without one it is 3. Repeatable."),
 ]
 DataClassName = Annotated[str, typer.Argument(help="contact, delivery, invoice or service.")]
 Days = Annotated[int, typer.Argument(min=0, help="How long it lasts; 0 takes it away.")]

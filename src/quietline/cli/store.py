@@ -14,15 +14,15 @@ from typing import Annotated, Any
 
 import typer
 
-from quietline import closures
-from quietline.chain import Chain, Store
-from quietline.chain_reading import local_moment
+from quietline.chain import closures
+from quietline.chain.model import Chain, Store
+from quietline.chain.reading import local_moment
 from quietline.cli.controller import ask_controller
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
 from quietline.config import Config
 from quietline.config_file import load
 from quietline.errors import ConfigError, Unavailable
-from quietline.file_model import nearest
+from quietline.files.model import nearest
 from quietline.live.chain_source import ChainSource
 from quietline.routing.hours import Closure, closes_at, next_opening, shut_at, zone_of
 from quietline.vault.client import AdminVaultClient

@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from quietline.errors import ConfigError
-from quietline.taskrouter import LOST, PARTLY, Imported, read
+from quietline.taskrouter.workflow import LOST, PARTLY, Imported, read
 
 app = typer.Typer(help="Carry a TaskRouter workflow over.", no_args_is_help=True)
 

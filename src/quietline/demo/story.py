@@ -13,8 +13,8 @@ from pathlib import Path
 from quietline.demo.scene import AGENT, CHAIN, DIALLED, NO_FRENCH, Scene, desk
 from quietline.demo.tell import Teller
 from quietline.errors import QuietlineError
-from quietline.flow_drawing import draw
-from quietline.flow_file import load as load_flows
+from quietline.flows.drawing import draw
+from quietline.flows.file import load as load_flows
 from quietline.testing.canaries import scan_text
 from quietline.testing.remote_desk import RemoteDesk
 

@@ -17,7 +17,7 @@ import structlog
 
 from quietline import carriers
 from quietline.call import STORY, Call, Progress, resume
-from quietline.chain import Callbacks as Manners
+from quietline.chain.model import Callbacks as Manners
 from quietline.config import Config
 from quietline.errors import ConfigError, Denied, ProtocolError, Unavailable
 from quietline.live.house import House

@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 import structlog
 
-from quietline import chain_reading, closures
-from quietline.chain import Chain, from_config
+from quietline.chain import closures
+from quietline.chain import reading as chain_reading
+from quietline.chain.in_force import active_path, chain_folder
+from quietline.chain.model import Chain, from_config
 from quietline.config import Config
 from quietline.errors import ConfigError
-from quietline.stores_in_force import active_path, chain_folder
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from quietline.chain import Announcements
+from quietline.chain.model import Announcements
 from quietline.errors import ConfigError
 from quietline.routing.flow_run import Enter, Event, Key, Waited
 from quietline.telephony import prompt_words as words

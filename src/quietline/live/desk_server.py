@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from quietline.call import Call
-from quietline.chain import Chain
+from quietline.chain.model import Chain
 from quietline.desk_protocol import AgentState, AwayReason
 from quietline.errors import Denied, ProtocolError
 from quietline.live.consult import Consult

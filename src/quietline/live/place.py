@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from quietline.chain import Announcements
+from quietline.chain.model import Announcements
 from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
 from quietline.live.company import LOOK_AGAIN, QUIET, Company

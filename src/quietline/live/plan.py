@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import replace
 
-from quietline.chain import Chain, Queue
+from quietline.chain.model import Chain, Queue
 from quietline.clock import Clock
 from quietline.routing.flow import Flow, HangUp
 from quietline.routing.flow_run import Flows

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from quietline.chain import Queue
+from quietline.chain.model import Queue
 from quietline.clock import Clock
 from quietline.errors import ConfigError
 from quietline.live.floor import Floor

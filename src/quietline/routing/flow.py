@@ -1,7 +1,7 @@
 """A call flow as data: what a caller hears and is asked, step by step. Frozen values; tokens and names only.
 
 A flow is a graph. Each step does one thing and names the steps that may follow, its *ways*. `flow_run.py` walks it,
-`flow_check.py` says what is wrong with it, `flow_drawing.py` draws it. Words are named here and spoken elsewhere.
+`flow_check.py` says what is wrong with it, `flows/drawing.py` draws it. Words are named here and spoken elsewhere.
 Times are seconds.
 """
 

@@ -246,8 +246,7 @@ class Matcher:
         return [Overdue(seat.call, seat.id, "agent_dismissed" if seat.dismissed else "longest_call")]
 
     def _turn(self, call: Call, now: float, wall: float) -> list[Decision]:
-        """A waiting call has waited too long, or long enough for its next step, or nobody picked up, or its last agent's
-        time is over."""
+        """A call has waited too long, or long enough for its next step; it rang in vain, or lost its last agent."""
         if call.last_moment() > now:
             return self._settle(call, now, wall)
         self._take_out(call)

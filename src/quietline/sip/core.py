@@ -27,6 +27,8 @@ OFFERED = frozenset(ALLOW.split(", "))
 ACCEPT = "application/sdp"
 SUPPORTED = "timer"
 
+OVER = 1_000  # legs that are over before their timers are looked for
+
 Ids = Callable[[], str]
 Extra = Iterable[tuple[str, str]]
 
@@ -64,6 +66,7 @@ class Core:
         self.effects: list[Effect] = []
         self._due: list[tuple[float, int, Session | Transaction]] = []
         self._count = 0
+        self._over = 0  # legs that ended since `_due` was cleared of them
 
     # Effects
 
@@ -188,6 +191,15 @@ class Core:
         session.pending = session.unacked = session.reinvite = None
         self.sessions.pop(session.dialog.key, None)
         self.invited.pop((session.dialog.call_id, session.dialog.remote_tag), None)
+        self._over += 1
+        if self._over >= OVER and 4 * self._over >= len(self._due):
+            self._clear()
+
+    def _clear(self) -> None:
+        """Let go of what is over: a leg that ends soon would be kept by its longest timer, minutes away."""
+        self._due = [entry for entry in self._due if not entry[2].done]
+        heapq.heapify(self._due)
+        self._over = 0
 
     def find(self, message: Request | Response) -> Session | None:
         """The leg a message in dialog belongs to (RFC 3261 §12.2.2); tags decide, both must fit."""

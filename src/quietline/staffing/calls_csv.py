@@ -16,7 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from quietline.errors import ConfigError
-from quietline.file_model import nearest
+from quietline.files.model import nearest
 from quietline.routing.arrivals import Recorded
 
 MAX_BYTES = 256 * 1024 * 1024

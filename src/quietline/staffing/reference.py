@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from quietline.model_reference import section
+from quietline.files.reference import section
 from quietline.reports.table import COLUMNS
 from quietline.staffing import scenario_file as s
 from quietline.staffing.calls_csv import FORECAST, RECORDED

@@ -9,12 +9,13 @@ from math import inf
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from quietline import chain_reading, marked_yaml
-from quietline.chain import Chain
-from quietline.chain_file import need_of, span_of
-from quietline.chain_reading import rule_of
-from quietline.file_model import all_of, nearest, read_model
-from quietline.marked_yaml import Marked, Place
+from quietline.chain import reading as chain_reading
+from quietline.chain.file import need_of, span_of
+from quietline.chain.model import Chain
+from quietline.chain.reading import rule_of
+from quietline.files import marked_yaml
+from quietline.files.marked_yaml import Marked, Place
+from quietline.files.model import all_of, nearest, read_model
 from quietline.reports.definitions import Standard
 from quietline.reports.intervals import Intervals
 from quietline.routing.arrivals import Behaviour, Profile, Recorded, Stream

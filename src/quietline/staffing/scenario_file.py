@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from quietline.chain_file import QueueModel, span_of
+from quietline.chain.file import QueueModel, span_of
 from quietline.errors import ConfigError
-from quietline.file_model import FileModel
+from quietline.files.model import FileModel
 from quietline.reports.definitions import Definition, Standard
 from quietline.routing.arrivals import Distribution, Empirical, Exponential, Fixed, LogNormal
 from quietline.routing.hours import zone_of

@@ -17,13 +17,13 @@ from quietline.access.identity import Identity, NewStaff, Roll, new_agent_token
 from quietline.access.passwords import Passwords
 from quietline.access.ports import StaffRow
 from quietline.access.sessions import Sessions
+from quietline.chain.in_force import StoresInForce
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.skills import parse_skills
-from quietline.stores_in_force import StoresInForce
 from quietline.vault.applied_staff import TAKES_CALLS, AppliedStaff
 from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal

@@ -14,6 +14,7 @@ import structlog
 from quietline.access.assurance import Evidence, Factor, evidence_of, may_match, score
 from quietline.access.codes import Codes
 from quietline.access.grants import CallerLeg, Grants
+from quietline.chain.in_force import StoresInForce
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.errors import Denied, EdgeUnavailable, TamperError, Unavailable
@@ -21,7 +22,6 @@ from quietline.ledger.vocabulary import Kind
 from quietline.legs import LegTicket
 from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
-from quietline.stores_in_force import StoresInForce
 from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
 from quietline.vault.callbacks import Callbacks
 from quietline.vault.card import holds_card_number

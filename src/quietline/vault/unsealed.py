@@ -27,12 +27,12 @@ from quietline.access.sessions import SessionLimits, Sessions
 from quietline.access.sign_in import SignIn
 from quietline.access.staff_sqlite import SqliteStaff
 from quietline.access.vouch import VouchedState, Voucher
+from quietline.chain.in_force import StoresInForce
 from quietline.clock import Clock
 from quietline.config import Config
 from quietline.errors import Unavailable
 from quietline.ledger.ports import BodySealer, Ledger
 from quietline.ledger.vocabulary import Kind
-from quietline.stores_in_force import StoresInForce
 from quietline.vault.admin import Admin
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies

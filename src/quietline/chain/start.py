@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from quietline.chain import DEFAULT_FLOW
+from quietline.chain.model import DEFAULT_FLOW
 from quietline.config import Config, Controller, Queue, Store
 from quietline.errors import ConfigError
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from quietline.chain.in_force import chain_folder
 from quietline.errors import ConfigError
 from quietline.routing.hours import Closure
-from quietline.stores_in_force import chain_folder
 from quietline.telephony.private_files import write_private
 
 MAX_REASON = 200  # characters

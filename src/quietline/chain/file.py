@@ -1,6 +1,6 @@
 """The chain file: stores, queues, hours, flows, prompts and agents in one YAML file. Models, and their JSON Schema.
 
-`chain_reading.py` makes the frozen values of `chain.py` of them; `chain_check.py` says what is wrong between them.
+`chain/reading.py` makes the frozen values of `chain.py` of them; `chain/check.py` says what is wrong between them.
 `docs/reference/chain.md` is made from the descriptions here.
 """
 
@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from quietline.errors import ConfigError
-from quietline.file_model import FileModel, nearest
-from quietline.flow_file import FlowModel, Name, PromptModel
+from quietline.files.model import FileModel, nearest
+from quietline.flows.file import FlowModel, Name, PromptModel
 from quietline.routing.hours import DAY, Span, zone_of
 from quietline.routing.model import LOWEST, Need
 from quietline.skills import parse_skill, parse_skills

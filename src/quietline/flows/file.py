@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from quietline import marked_yaml
 from quietline.errors import ConfigError
-from quietline.file_model import FileModel, all_of, nearest, read_model
-from quietline.marked_yaml import Marked, Place
+from quietline.files import marked_yaml
+from quietline.files.marked_yaml import Marked, Place
+from quietline.files.model import FileModel, all_of, nearest, read_model
 from quietline.routing import flow as f
 from quietline.routing.flow_check import Finding, Surroundings, check
 from quietline.routing.model import Need

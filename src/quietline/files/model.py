@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from quietline.errors import ConfigError
-from quietline.marked_yaml import Marked, Place
+from quietline.files.marked_yaml import Marked, Place
 
 MAX_ERRORS = 25  # said at once; more are counted
 

@@ -1,19 +1,19 @@
-"""`docs/reference/chain.md`, made from the models of `chain_file.py`; a test keeps the page true.
+"""`docs/reference/chain.md`, made from the models of `chain/file.py`; a test keeps the page true.
 
-`python -m quietline.chain_reference > docs/reference/chain.md`
+`python -m quietline.chain.reference > docs/reference/chain.md`
 """
 
 from __future__ import annotations
 
 import sys
 
-from quietline import chain_file as c
-from quietline.model_reference import section
+from quietline.chain import file as c
+from quietline.files.reference import section
 
 HEAD = """\
 # The chain file
 
-Made from `src/quietline/chain_file.py` by `python -m quietline.chain_reference`; a test keeps it true. Change the
+Made from `src/quietline/chain/file.py` by `python -m quietline.chain.reference`; a test keeps it true. Change the
 source, not this page.
 
 One YAML file holds the business: stores, queues, hours, flows, prompts and people. `quietline chain check FILE` names

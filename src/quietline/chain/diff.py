@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quietline.chain_file import ChainFile
+from quietline.chain.file import ChainFile
 
 KINDS = ("stores", "queues", "hours", "flows", "prompts")
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"

@@ -1,6 +1,6 @@
 """The business as Quietline runs it: stores, queues, flows, prompts. Frozen values, made from the chain file.
 
-`chain_file.py` reads them from YAML; `from_config` makes them of the TOML file's [[store]] and [[queue]] tables, the
+`chain/file.py` reads them from YAML; `from_config` makes them of the TOML file's [[store]] and [[queue]] tables, the
 shorthand for a first start. Ids are the owner's words; no personal data is here but in `Person`, which is applied to
 the vault and kept nowhere else.
 """

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from quietline.errors import ConfigError
-from quietline.flow_file import FlowBook
+from quietline.flows.file import FlowBook
 from quietline.routing.flow import KEYS
 from quietline.routing.flow_run import (
     Ask,

@@ -15,14 +15,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from quietline import marked_yaml
-from quietline.chain import Announcements, Callbacks, Chain, Person, Queue, ServiceLevel, Store
-from quietline.chain_check import Finding, check_file, check_use, special_of, spills_of, week_of
-from quietline.chain_file import ChainFile, ClosureModel, HoursModel, QueueModel, StepModel, StoreModel, need_of
+from quietline.chain.check import Finding, check_file, check_use, special_of, spills_of, week_of
+from quietline.chain.file import ChainFile, ClosureModel, HoursModel, QueueModel, StepModel, StoreModel, need_of
+from quietline.chain.model import Announcements, Callbacks, Chain, Person, Queue, ServiceLevel, Store
 from quietline.errors import ConfigError
-from quietline.file_model import all_of, read_model
-from quietline.flow_file import FlowBook, book, said
-from quietline.marked_yaml import Marked
+from quietline.files import marked_yaml
+from quietline.files.marked_yaml import Marked
+from quietline.files.model import all_of, read_model
+from quietline.flows.file import FlowBook, book, said
 from quietline.routing.flow_check import Surroundings
 from quietline.routing.hours import ALWAYS, Closure, Hours, moment
 from quietline.routing.model import Need, QueueRule, Step

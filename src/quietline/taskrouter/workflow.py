@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import Any
 
 from quietline.errors import ConfigError
-from quietline.taskrouter_expression import Tree, always, conditions, parse, written
-from quietline.taskrouter_needs import merged, need, same_on_both_sides, slug
+from quietline.taskrouter.expression import Tree, always, conditions, parse, written
+from quietline.taskrouter.needs import merged, need, same_on_both_sides, slug
 from quietline.telephony.prompt_words import CHOICES, OWN_NAMES
 
 MAX_BYTES = 1024 * 1024

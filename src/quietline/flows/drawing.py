@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-from quietline.layered import Arrow, Box, Layout, Route, arrange
+from quietline.flows.layered import Arrow, Box, Layout, Route, arrange
 from quietline.routing import flow as f
 from quietline.telephony.prompt_scripts import Recorded, Scripts
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from quietline.taskrouter_expression import Compare, Name, Tree
+from quietline.taskrouter.expression import Compare, Name, Tree
 
 LANGUAGE = frozenset({"language", "languages", "lang", "selected_language", "spoken_language"})
 SKILLS = frozenset({"skill", "skills", "routing.skills"})

@@ -1,6 +1,6 @@
-"""`docs/reference/flow.md`, made from the models of `flow_file.py`; a test keeps the page true.
+"""`docs/reference/flow.md`, made from the models of `flows/file.py`; a test keeps the page true.
 
-`python -m quietline.flow_reference > docs/reference/flow.md`
+`python -m quietline.flows.reference > docs/reference/flow.md`
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import sys
 from typing import get_args
 
-from quietline import flow_file as f
-from quietline.file_model import FileModel
-from quietline.model_reference import section
+from quietline.files.model import FileModel
+from quietline.files.reference import section
+from quietline.flows import file as f
 from quietline.telephony import prompt_words as words
 
 HEAD = """\
 # Flows and prompts
 
-Made from `src/quietline/flow_file.py` by `python -m quietline.flow_reference`; a test keeps it true. Change the source,
-not this page.
+Made from `src/quietline/flows/file.py` by `python -m quietline.flows.reference`; a test keeps it true. Change the
+source, not this page.
 
 A flow is what a caller hears and is asked, step by step. Flows stand under `flows:` of the [chain file](chain.md), or
 in a file of their own. A step does one thing, `do:`, and names the steps that may follow. `quietline flow check FILE`

@@ -14,15 +14,15 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, Protocol
 
-from quietline import chain_reading
-from quietline.chain_diff import Change, counts, diff
-from quietline.chain_file import ChainFile
-from quietline.chain_reading import Reading, active_text
+from quietline.chain import reading as chain_reading
+from quietline.chain.diff import Change, counts, diff
+from quietline.chain.file import ChainFile
+from quietline.chain.in_force import active_path, chain_folder
+from quietline.chain.reading import Reading, active_text
 from quietline.config import Config
 from quietline.errors import ConfigError
-from quietline.flow_file import RecordingModel
+from quietline.flows.file import RecordingModel
 from quietline.live.chain_source import PREVIOUS
-from quietline.stores_in_force import active_path, chain_folder
 from quietline.telephony import prompts
 from quietline.telephony.private_files import write_private
 from quietline.telephony.prompt_scripts import needed

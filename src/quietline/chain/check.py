@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from quietline.chain_file import (
+from quietline.chain.file import (
     WEEKDAYS,
     ChainFile,
     HoursModel,
@@ -20,8 +20,8 @@ from quietline.chain_file import (
     need_of,
     spans_of,
 )
-from quietline.file_model import nearest
-from quietline.marked_yaml import Place
+from quietline.files.marked_yaml import Place
+from quietline.files.model import nearest
 from quietline.routing.flow import Flow, Queue
 from quietline.routing.hours import DAY, Hours, Span, SpecialDay, moment, oddities, overlaps, zone_of
 from quietline.routing.overflow import Spill, loops

@@ -1,0 +1,1 @@
+"""The business in one file: stores, queues, hours, flows, people; read, checked, compared, applied."""
