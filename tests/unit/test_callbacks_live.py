@@ -306,12 +306,14 @@ async def test_a_vault_that_is_away_when_the_customer_answers_stops_nothing(
     assert (stage.taken[0].progress.vault, stage.taken[0].progress.assurance) == ("unavailable", 0)
 
 
-async def test_a_relay_that_fails_frees_the_agent(stage: Stage) -> None:
+@pytest.mark.parametrize("error", [RelayUnavailable("relay: gone"), ValueError("a mistake of ours")])
+async def test_a_try_that_breaks_frees_the_agent_and_ends_nothing_else(stage: Stage, error: Exception) -> None:
     name = await stage.kept()
-    stage.relay.media_for(name).fault["offer_called"] = RelayUnavailable("relay: gone")
+    stage.relay.media_for(name).fault["offer_called"] = error
     stage.mia()
     await stage.until(lambda: stage.notes.outcomes() == ["callback_fault"])
-    assert (Kind.FAULT, {"part": "relay"}) in stage.notes.noted
+    part = "relay" if isinstance(error, RelayUnavailable) else "call"
+    assert (Kind.FAULT, {"part": part}) in stage.notes.noted
 
 
 async def test_the_last_try_ends_it_and_the_number_is_dropped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

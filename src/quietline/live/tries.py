@@ -18,6 +18,7 @@ from quietline.live.attendant import first_key
 from quietline.live.handover import CONFIRM_RETRIES, CONFIRM_RETRY
 from quietline.live.house import House
 from quietline.live.ringing import first_outcome, refusal
+from quietline.logs import place
 from quietline.routing.model import Offer
 from quietline.sealed import Sealed
 from quietline.telephony.ports import CallMedia, Leg, LegEvent, LegEventKind, Prompt
@@ -89,6 +90,10 @@ class Try:
             outcome = Outcome.REFUSED
         except* RelayUnavailable:
             self.house.recorder.record(Kind.FAULT, "", part="relay")
+            outcome = Outcome.FAULT
+        except* Exception as broken:  # noqa: BLE001 - one broken try must not end every call; it is said aloud
+            log.error("a callback's try ended in an error of ours", call=self.progress.id, error=place(broken))
+            self.house.recorder.record(Kind.FAULT, "", part="call")
             outcome = Outcome.FAULT
         await self._let_go(offer, outcome)
         return outcome
