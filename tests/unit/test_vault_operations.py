@@ -8,10 +8,10 @@ import pytest
 
 from quietline.config import Users
 from quietline.errors import ConfigError, Denied, ProtocolError
+from quietline.vault.answers import ANSWERS, OPERATIONS
 from quietline.vault.client import CallVaultClient, DeskVaultClient
-from quietline.vault.operations import OPERATIONS, Fields, Side, Sides
+from quietline.vault.operations import Fields, Side, Sides
 from quietline.vault.ports import CallVault, DeskVault
-from quietline.vault.service import ANSWERS
 from quietline.wire import Peer
 
 SIDES = Sides(controller=992, web=991, admin=0)
@@ -51,7 +51,7 @@ def test_each_operation_is_for_one_side_alone(operation: str) -> None:
 
 def permitted(operation: str, uid: int) -> bool:
     try:
-        SIDES.require(Peer(1, uid, uid), operation)
+        SIDES.require(Peer(1, uid, uid), operation, OPERATIONS.get(operation))
     except Denied:
         return False
     return True
@@ -60,7 +60,7 @@ def permitted(operation: str, uid: int) -> bool:
 @pytest.mark.parametrize("operation", ["", "_match", "__init__", "run", "find", "subscribe"])
 def test_no_other_operation_exists(operation: str) -> None:
     with pytest.raises(ProtocolError):
-        SIDES.require(Peer(1, 0, 0), operation)
+        SIDES.require(Peer(1, 0, 0), operation, OPERATIONS.get(operation))
 
 
 def test_a_user_the_system_lacks_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Who may ask what, and what an operation takes. Mirrors `ports.CallVault` and `ports.DeskVault`.
+"""Who may ask, and what an operation takes. `answers/` has the table of operations, one file a side or domain.
 
 Who asks is the kernel's word (SO_PEERCRED). Personal values are sealed as they come off the wire.
 """
@@ -9,7 +9,7 @@ import os
 import pwd
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from quietline.config import Users
 from quietline.errors import ConfigError, Denied, ProtocolError
@@ -25,51 +25,15 @@ class Side(StrEnum):
     ADMIN = "admin"
 
 
-OPERATIONS: dict[str, Side] = {
-    "arrive_and_match": Side.CONTROLLER,
-    "arrive": Side.CONTROLLER,
-    "match": Side.CONTROLLER,
-    "connect": Side.CONTROLLER,
-    "send_code": Side.CONTROLLER,
-    "check_code": Side.CONTROLLER,
-    "keep_digits": Side.CONTROLLER,
-    "hang_up": Side.CONTROLLER,
-    "keep_callback": Side.CONTROLLER,
-    "dial_callback": Side.CONTROLLER,
-    "answer_callback": Side.CONTROLLER,
-    "drop_callback": Side.CONTROLLER,
-    "staff": Side.CONTROLLER,
-    "note_events": Side.CONTROLLER,
-    "sign_in": Side.WEB,
-    "session": Side.WEB,
-    "sign_out": Side.WEB,
-    "phone": Side.WEB,
-    "card": Side.WEB,
-    "open": Side.WEB,
-    "write_note": Side.WEB,
-    "wrap_up": Side.WEB,
-    "colleagues": Side.WEB,
-    "roster": Side.WEB,
-    "status": Side.ADMIN,
-    "init": Side.ADMIN,
-    "unseal": Side.ADMIN,
-    "seal": Side.ADMIN,
-    "import_customers": Side.ADMIN,
-    "staff_add": Side.ADMIN,
-    "staff_find": Side.ADMIN,
-    "staff_list": Side.ADMIN,
-    "staff_apply": Side.ADMIN,
-    "config_applied": Side.ADMIN,
-    "set_password": Side.ADMIN,
-    "end_service": Side.ADMIN,
-    "certify": Side.ADMIN,
-    "phone_issue": Side.ADMIN,
-    "phone_revoke": Side.ADMIN,
-    "trunk_issue": Side.ADMIN,
-    "trunk_revoke": Side.ADMIN,
-    "ledger_export": Side.ADMIN,
-    "fault": Side.ADMIN,
-}
+Parts = TypeVar("Parts", contravariant=True)
+
+
+class Answer(Protocol[Parts]):
+    """One operation: takes the request's fields, asks the parts of the open vault, answers plain data."""
+
+    async def __call__(self, parts: Parts, fields: Fields, /) -> Frame: ...
+
+
 MAX_TEXT = 16_384  # characters of any one text in a request
 
 
@@ -90,9 +54,8 @@ class Sides:
         """Raises ConfigError when the system lacks a user."""
         return cls(_uid(users.controller), _uid(users.web))
 
-    def require(self, peer: Peer, operation: str) -> None:
+    def require(self, peer: Peer, operation: str, side: Side | None) -> None:
         """Returns if this peer may ask this. Raises ProtocolError for no operation of ours, Denied("not-yours")."""
-        side = OPERATIONS.get(operation)
         if side is None:
             raise ProtocolError("vault: no such operation")
         if peer.uid != self.uid(side):

@@ -1,0 +1,17 @@
+"""Every operation of the vault's socket: who may ask it, and the function that answers. One file a domain and side."""
+
+from __future__ import annotations
+
+from quietline.vault.answers import admin, controller, web
+from quietline.vault.operations import Answer, Side
+from quietline.vault.unsealed import Unsealed
+
+TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
+    (Side.CONTROLLER, controller.ANSWERS),
+    (Side.WEB, web.ANSWERS),
+    (Side.ADMIN, admin.ANSWERS),
+)
+LOCKED: dict[str, Side] = dict.fromkeys(("status", "init", "unseal", "seal"), Side.ADMIN)  # service.py answers these
+
+ANSWERS: dict[str, Answer[Unsealed]] = {name: answer for _, table in TABLES for name, answer in table.items()}
+OPERATIONS: dict[str, Side] = LOCKED | {name: side for side, table in TABLES for name in table}
