@@ -161,7 +161,8 @@ async def test_an_erased_customers_values_are_gone_from_a_live_call(house: Vault
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"role": "king"}, "role: one of agent, supervisor, administrator"),
+        ({"role": "king"}, "role: one of agent, seasonal_agent, supervisor, store_manager, privacy_officer, auditor"),
+        ({"role": "seasonal_agent"}, "a seasonal agent's contract ends"),
         ({"store": "moon"}, "store: one of high-street, station"),
         ({"password": "short"}, "password: 12 to"),
         ({"login": " "}, "login"),
@@ -202,7 +203,10 @@ async def test_only_people_who_take_calls_and_are_in_service_are_routed_to(house
     await house.agent("c", ends=time.time() - 10)
     await house.agent("d", starts=time.time() + 3_600)
     boss = await house.agent("e", role="supervisor")
-    assert {member.agent for member in await house.calls.staff()} == {working, boss}
+    season = await house.agent("f", role="seasonal_agent", ends=time.time() + 3_600)
+    for role in ("store_manager", "privacy_officer", "auditor"):
+        await house.agent(role, role=role)
+    assert {member.agent for member in await house.calls.staff()} == {working, boss, season}
 
 
 async def test_certificates_are_given_renewed_and_taken(house: VaultHouse, ledger: MemoryLedger) -> None:

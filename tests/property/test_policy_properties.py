@@ -8,7 +8,17 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from quietline.access.cedar import Policies
-from quietline.access.decide import Action, Circumstances, Phase, Principal, Role, decide, entities_of, load_policies
+from quietline.access.decide import (
+    TAKES_CALLS,
+    Action,
+    Circumstances,
+    Phase,
+    Principal,
+    Role,
+    decide,
+    entities_of,
+    load_policies,
+)
 from quietline.errors import Denied
 from quietline.vault.schema import FIELDS, MINIMUM, DataClass, Reason
 
@@ -76,7 +86,7 @@ def promised(who: Principal, action: Action, call: Circumstances, field: str, re
     least = 3 if action is Action.CHANGE else max(1, spec.assurance)
     return (
         needed
-        and who.role in (Role.AGENT, Role.SUPERVISOR)
+        and who.role in TAKES_CALLS
         and call.controller in who.controllers
         and call.phase is phase
         and call.assurance >= least
@@ -121,7 +131,7 @@ def test_contact_and_delivery_need_2_even_if_a_fields_own_level_were_lower(field
 
 
 @given(
-    who=principals.filter(lambda who: who.role in (Role.AGENT, Role.SUPERVISOR)),
+    who=principals.filter(lambda who: who.role in TAKES_CALLS),
     call=calls,
     field=st.sampled_from(sorted(FIELDS)),
     reason=st.sampled_from(Reason),

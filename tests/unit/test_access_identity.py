@@ -266,3 +266,20 @@ def test_the_roll_is_at_hand_until_something_is_written(identity: Identity, stor
     assert row
     store.put_staff(replace(row, role="administrator"))
     assert (identity.roll().members, len(identity.roll().tampered)) == ([], 1)
+
+
+def test_a_seasonal_contract_ends(identity: Identity) -> None:
+    with pytest.raises(ConfigError, match="seasonal agent's contract ends"):
+        identity.add(newcomer(role=Role.SEASONAL_AGENT), "leaf-1", TICKET)
+    agent = identity.add(newcomer(role=Role.SEASONAL_AGENT, ends=NOW + 10), "leaf-1", TICKET)
+    with pytest.raises(ConfigError, match="seasonal"):
+        identity.set_service(agent, 0.0, 0.0, "leaf-2")
+    identity.set_service(agent, 0.0, NOW + 20, "leaf-2")
+    assert identity.member(agent).ends == NOW + 20
+
+
+def test_nobody_becomes_seasonal_without_an_end(identity: Identity) -> None:
+    agent = identity.add(newcomer(), "leaf-1", TICKET)
+    with pytest.raises(ConfigError, match="seasonal"):
+        identity.set_role(agent, Role.SEASONAL_AGENT, "leaf-2")
+    assert identity.member(agent).role is Role.AGENT

@@ -31,11 +31,18 @@ class Action(StrEnum):
 
 
 class Role(StrEnum):
-    """Jobs. Only agents and supervisors take calls."""
+    """Jobs. Only those of TAKES_CALLS ever see a customer's data on a call. A seasonal agent's contract has an end."""
 
     AGENT = "agent"
+    SEASONAL_AGENT = "seasonal_agent"
     SUPERVISOR = "supervisor"
+    STORE_MANAGER = "store_manager"
+    PRIVACY_OFFICER = "privacy_officer"
+    AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
+
+
+TAKES_CALLS: Final = frozenset({Role.AGENT, Role.SEASONAL_AGENT, Role.SUPERVISOR})
 
 
 class Phase(StrEnum):

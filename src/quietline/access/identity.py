@@ -128,7 +128,7 @@ class Identity:
 
     def new_row(self, new: NewStaff, leaf: str, ticket: Ticket, token: str) -> StaffRow:
         """The account as it is kept, not stored yet. Raises ConfigError for a login that is none, or bad times."""
-        _check_times(new.starts, new.ends)
+        check_times(new.role, new.starts, new.ends)
         return StaffRow(
             agent=token,
             login=self.login_token(new.login, ticket),
@@ -151,12 +151,14 @@ class Identity:
         return self._sealer.seal_name(agent, name)
 
     def set_role(self, agent: str, role: Role, leaf: str) -> None:
-        """Another job. Raises Denied for nobody, TamperError for a row that is not ours."""
+        """Another job. Raises Denied for nobody, TamperError for a row not ours, ConfigError: a season without end."""
+        row = self.row(agent)
+        check_times(role, row.starts, row.ends)
         self._change(agent, leaf, role=role.value)
 
     def set_service(self, agent: str, starts: float, ends: float, leaf: str) -> None:
         """The contract's times; `ends` in the past ends it. The caller revokes the sessions."""
-        _check_times(starts, ends)
+        check_times(Role(self.row(agent).role), starts, ends)
         self._change(agent, leaf, starts=starts, ends=ends)
 
     def set_password(self, agent: str, password: str, leaf: str) -> None:
@@ -277,6 +279,13 @@ def _member(row: StaffRow, held: Iterable[CertificateRow]) -> Member:
         raise TamperError(f"staff {row.agent}: a role nobody knows; set it anew") from None
     certificates = {each.data_class: each.expires for each in held}
     return Member(row.agent, role, row.store, read_skills(row.skills), row.starts, row.ends, certificates)
+
+
+def check_times(role: Role, starts: float, ends: float) -> None:
+    """Returns when a contract may run so. Raises ConfigError: times that are none, a season without end."""
+    _check_times(starts, ends)
+    if role is Role.SEASONAL_AGENT and ends == 0:
+        raise ConfigError("staff: a seasonal agent's contract ends: give the date")
 
 
 def _check_times(starts: float, ends: float) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quietline.access.decide import Role
-from quietline.access.identity import Identity, NewStaff, Roll, new_agent_token
+from quietline.access.decide import TAKES_CALLS, Role
+from quietline.access.identity import Identity, NewStaff, Roll, check_times, new_agent_token
 from quietline.access.passwords import Passwords
 from quietline.access.ports import StaffRow
 from quietline.access.sessions import Sessions
@@ -24,7 +24,7 @@ from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.skills import parse_skills
-from quietline.vault.applied_staff import TAKES_CALLS, AppliedStaff
+from quietline.vault.applied_staff import AppliedStaff
 from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
@@ -85,6 +85,7 @@ class Admin:
             raise ConfigError(f"staff: store: one of {', '.join(sorted(stores)) or 'none configured'}")
         if await self._by_login(new.login):
             raise ConfigError("staff: another account has this login; choose another")
+        check_times(role, new.starts, new.ends)
         password = await self._passwords.hash(new.password, TICKET)
         agent = new_agent_token()
         receipt = await self._journal.receipt(

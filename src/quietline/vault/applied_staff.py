@@ -25,7 +25,7 @@ from quietline.vault.ports import StaffPlan
 
 MAX_PEOPLE = 10_000
 TICKET = Ticket("admin", "apply", SIGNALLING)
-TAKES_CALLS = frozenset({Role.AGENT, Role.SUPERVISOR})
+LISTED = frozenset({Role.AGENT, Role.SUPERVISOR})  # whom a chain file may name; others are never retired by one
 AT_ONCE = 500  # entries on their way to the ledger
 _KEYS = ("login", "name", "role", "skills", "store")
 
@@ -83,7 +83,7 @@ def _person(raw: Any) -> Person:
         raise ConfigError("login, name, role and store: texts of 1 to 254 characters")
     if not isinstance(raw["skills"], list) or not all(isinstance(skill, str) for skill in raw["skills"]):
         raise ConfigError("skills: a list of texts such as orders:4")
-    if raw["role"] not in set(TAKES_CALLS):
+    if raw["role"] not in set(LISTED):
         raise ConfigError("role: agent or supervisor; other roles are given by `quietline staff add`")
     normal_login(raw["login"])
     return Person(
@@ -134,7 +134,7 @@ class AppliedStaff:
             else:
                 found.unchanged += 1
         for member in self._identity.roll().members:
-            if member.agent not in listed and member.role in TAKES_CALLS and not _left(member, now):
+            if member.agent not in listed and member.role in LISTED and not _left(member, now):
                 found.retired.append(self._identity.row(member.agent))
         return found
 
