@@ -183,3 +183,103 @@ def test_a_restored_row_of_an_erased_customer_does_not_open(records: Records, tm
 
 def test_tokens_are_random() -> None:
     assert len({new_token("cu") for _ in range(100)}) == 100
+
+
+# Days, changes, classes
+
+
+class Almanac:
+    """Today, as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 20_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def dated(tmp_path: Path) -> Iterator[tuple[Records, Almanac]]:
+    keys, rows, day = open_keys_database(tmp_path), open_records_database(tmp_path), Almanac()
+    yield Records(rows, Keyring(keys, MemoryKms()), day=day), day
+    keys.close()
+    rows.close()
+
+
+def test_a_value_that_stands_there_already_is_not_written_again(dated: tuple[Records, Almanac], tmp_path: Path) -> None:
+    records, day = dated
+    customer(records, "cu_1", ANA)
+    before = fields_of(tmp_path)
+    day.now += 5
+    customer(records, "cu_1", ANA)
+    assert fields_of(tmp_path) == before
+    assert records.changed("cu_1", "contact.phone") == 0
+
+
+def test_another_value_is_dated(dated: tuple[Records, Almanac]) -> None:
+    records, day = dated
+    customer(records, "cu_1", ANA)
+    day.now += 5
+    customer(records, "cu_1", {**ANA, "contact.phone": BOB["contact.phone"]})
+    assert records.changed("cu_1", "contact.phone") == 20_005
+    assert records.changed("cu_1", "contact.name") == 0
+
+
+def test_a_contact_added_later_counts_as_changed(dated: tuple[Records, Almanac]) -> None:
+    """Who takes over an account adds a number of their own: that is no contact of old standing."""
+    records, day = dated
+    customer(records, "cu_1", {"contact.name": "Ana Example"})
+    day.now += 1
+    customer(records, "cu_1", {"contact.phone": "+442079460003"})
+    assert records.changed("cu_1", "contact.phone") == 20_001
+
+
+def test_every_record_is_listed_unopened_with_its_day(dated: tuple[Records, Almanac]) -> None:
+    records, day = dated
+    customer(records, "cu_1", ANA)
+    order = {"order.reference": Sealed("QL-1")}
+    records.add([NewRecord("brand", "cu_1", "order", order, day=19_000)], TICKET)
+    day.now += 30
+    customer(records, "cu_1", {"service.note": "called twice"}, "note")
+    assert [(each.kind, each.day, each.fields) for each in records.every("cu_1")] == [
+        ("customer", 20_000, tuple(sorted(ANA))),
+        ("order", 19_000, ("order.reference",)),
+        ("note", 20_030, ("service.note",)),
+    ]
+    assert records.last_activity("cu_1") == 20_030
+    assert records.last_activity("cu_9") == 0
+
+
+def test_erasing_some_classes_leaves_the_others(records: Records) -> None:
+    customer(records, "cu_1", ANA)
+    customer(records, "cu_1", {"order.reference": "QL-1"}, "order")
+    customer(records, "cu_1", {"service.note": "called twice"}, "note")
+    records.erase("cu_1", ("contact", "service"))
+    assert records.has("cu_1") == {"delivery.address", "order.reference"}
+    assert plain(records, "cu_1", "order.reference") == "QL-1"
+    assert {each.kind for each in records.every("cu_1")} == {"customer", "order"}  # the note's record went with it
+
+
+def test_differs_tells_whether_storing_would_change_a_value(records: Records) -> None:
+    customer(records, "cu_1", ANA)
+    record = records.latest("cu_1", "customer")
+    same = NewRecord("brand", "cu_1", "customer", {"contact.name": Sealed("Ana Example")})
+    other = NewRecord("brand", "cu_1", "customer", {"contact.name": Sealed("Ana New")})
+    more = NewRecord("brand", "cu_1", "customer", {"contact.email": Sealed("ana@example.com")})
+    assert [records.differs(each, record, TICKET) for each in (same, other, more)] == [False, True, True]
+    assert plain(records, "cu_1", "contact.name") == "Ana Example"
+
+
+def test_a_value_spoilt_on_the_disk_is_replaced_by_the_next_import(records: Records, tmp_path: Path) -> None:
+    customer(records, "cu_1", ANA)
+    (at, _), *_ = fields_of(tmp_path)
+    overwrite(tmp_path, (at, "contact.name"), b"\x01" + b"x" * 60)
+    customer(records, "cu_1", ANA)
+    assert plain(records, "cu_1", "contact.name") == "Ana Example"
+
+
+def test_two_writings_of_one_new_customer_in_one_batch_make_one_record(records: Records) -> None:
+    one, two = ({name: Sealed(value)} for name, value in list(ANA.items())[:2])
+    records.add([NewRecord("brand", "cu_1", "customer", fields) for fields in (one, two)], TICKET)
+    assert len(records.every("cu_1")) == 1
+    assert records.has("cu_1") == set(list(ANA)[:2])

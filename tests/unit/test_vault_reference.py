@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quietline.vault import reference
-from quietline.vault.schema import CLASSES, FIELDS, MINIMUM, DataClass
+from quietline.vault.schema import CLASSES, FIELDS, HOUSE_CLASSES, MINIMUM, DataClass
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "data.md"
 
@@ -40,3 +40,16 @@ def test_contact_and_delivery_open_from_two_on() -> None:
     for spec in FIELDS.values():
         if spec.data_class in (DataClass.CONTACT, DataClass.DELIVERY):
             assert spec.assurance >= 2
+
+
+def test_every_class_has_a_time_that_can_be_computed_and_where_it_comes_from() -> None:
+    for spec in (*CLASSES.values(), *HOUSE_CLASSES.values()):
+        assert spec.days > 0
+        assert spec.source
+    assert CLASSES[DataClass.SERVICE].days == HOUSE_CLASSES["staff-training"].days == 731  # 24 months, a leap day in it
+    assert CLASSES[DataClass.RECORDING].days == 90
+    assert not set(HOUSE_CLASSES) & set(DataClass)
+
+
+def test_every_class_holds_a_field() -> None:
+    assert {spec.data_class for spec in FIELDS.values()} == set(DataClass)

@@ -100,7 +100,7 @@ class Chain:
         return next(person for person in self.staff if all(days < 0 for days in person.certificates.values()))
 
 
-_CURRENT = {"contact": 300.0, "delivery": 300.0, "invoice": 300.0, "service": 300.0}
+_CURRENT = dict.fromkeys(("contact", "delivery", "invoice", "service", "recording", "consent"), 300.0)
 _LAPSED = dict.fromkeys(_CURRENT, -3.0)
 
 STAFF = (

@@ -1,5 +1,5 @@
 -- name: add_record
-INSERT INTO record (id, controller, customer, kind) VALUES (?, ?, ?, ?)
+INSERT INTO record (id, controller, customer, kind, day) VALUES (?, ?, ?, ?, ?)
 
 -- name: latest
 SELECT id, controller FROM record WHERE customer = ? AND kind = ? ORDER BY seq DESC LIMIT 1
@@ -8,11 +8,22 @@ SELECT id, controller FROM record WHERE customer = ? AND kind = ? ORDER BY seq D
 SELECT controller FROM record WHERE customer = ? ORDER BY seq LIMIT 1
 
 -- name: put_field
-INSERT INTO field (record, name, class, revision, sealed) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (record, name) DO UPDATE SET class = excluded.class, revision = excluded.revision, sealed = excluded.sealed
+INSERT INTO field (record, name, class, revision, sealed, changed) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (record, name) DO UPDATE SET class = excluded.class, revision = excluded.revision, sealed = excluded.sealed,
+changed = excluded.changed
 
--- name: revision
-SELECT revision FROM field WHERE record = ? AND name = ?
+-- name: held
+SELECT name, class, revision, sealed FROM field WHERE record = ?
+
+-- name: every
+SELECT r.id, r.kind, r.day, f.name FROM record r JOIN field f ON f.record = r.id WHERE r.customer = ? ORDER BY r.seq, f.name
+
+-- name: changed
+SELECT f.changed FROM field f JOIN record r ON r.id = f.record WHERE r.customer = ? AND r.kind = ? AND f.name = ?
+ORDER BY r.seq DESC LIMIT 1
+
+-- name: last_activity
+SELECT max(day) FROM record WHERE customer = ?
 
 -- name: field
 SELECT class, revision, sealed FROM field WHERE record = ? AND name = ?
@@ -20,8 +31,11 @@ SELECT class, revision, sealed FROM field WHERE record = ? AND name = ?
 -- name: field_names
 SELECT f.name FROM field f JOIN record r ON r.id = f.record WHERE r.customer = ? GROUP BY f.name
 
--- name: erase
-DELETE FROM record WHERE customer = ?
+-- name: erase_class
+DELETE FROM field WHERE record IN (SELECT id FROM record WHERE customer = ?) AND class = ?
+
+-- name: erase_empty
+DELETE FROM record WHERE customer = ? AND NOT EXISTS (SELECT 1 FROM field WHERE record = record.id)
 
 -- name: count
 SELECT count(DISTINCT customer) FROM record WHERE kind = 'customer'
