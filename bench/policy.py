@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 
 import cedarpy
@@ -24,12 +25,12 @@ from quietline.access.decide import (
     Principal,
     Role,
     _principal_node,
-    _question,
     decide,
     entities_of,
-    load_policies,
+    question_of,
     survey,
 )
+from quietline.access.in_force import load_policies
 from quietline.errors import Denied
 from quietline.vault.schema import FIELDS, MINIMUM, DataClass, Reason
 
@@ -77,7 +78,7 @@ def unparsed(who: Principal) -> Callable[[int], object]:
     schema = (POLICIES / "schema.cedarschema").read_text()
     nodes = [*entities_of(FIELDS.values(), MINIMUM), _principal_node(who)]
     entities = json.dumps([_as_json(node) for node in nodes])
-    question = _question(who, Action.REVEAL, call(2), FIELDS["contact.name"], Reason.ORDER_STATUS)
+    question = question_of(UTC, who, Action.REVEAL, call(2), FIELDS["contact.name"], Reason.ORDER_STATUS)
     request = _request(question, question.principal)
 
     def ask(number: int) -> None:

@@ -5,6 +5,7 @@ Here and not in `access`, because the desk reads the words too, and it must not 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +26,8 @@ class Why(StrEnum):
     CALL_UNCONFIRMED = "call-unconfirmed"
     OTHER_STORE = "other-store"
     ROLE_TAKES_NO_CALLS = "role-takes-no-calls"
+    ROLE_MAY_NOT = "role-may-not"
+    GRANT_EXPIRED = "grant-expired"
     OPENS_PER_LEG = "too-many-looks-this-call"
     OPENS_PER_MINUTE = "too-many-looks-this-minute"
     POLICY = "policy"
@@ -55,6 +58,8 @@ ADVICE: Final[dict[Why, str]] = {
     Why.CALL_UNCONFIRMED: "The edge has not confirmed that the call is live. Try again.",
     Why.OTHER_STORE: "This customer belongs to another company's store.",
     Why.ROLE_TAKES_NO_CALLS: "Your role does not take calls.",
+    Why.ROLE_MAY_NOT: "This is not for your role. Ask somebody whose job it is.",
+    Why.GRANT_EXPIRED: "The time for this is over. Ask for a new grant.",
     Why.OPENS_PER_LEG: "As many fields have been shown as one call allows. Ask your supervisor.",
     Why.OPENS_PER_MINUTE: "Too many fields in one minute. Wait a moment.",
     Why.POLICY: "No policy allows this.",
@@ -71,6 +76,69 @@ ADVICE: Final[dict[Why, str]] = {
     Why.CHOOSE_PASSWORD: "This word signs you in once. Choose a password of 12 characters or more.",
     Why.SIGNED_OUT: "You are signed out. Sign in again.",
     Why.PAGE_TOKEN_WRONG: "This page is out of date. Load it again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a reason needs of a customer: field names of vault/schema.py, the card's own among them; and why those."""
+
+    fields: tuple[str, ...]
+    because: str
+
+
+# Minimum necessary (GDPR 5(1)(c)): by reason code. The shipped policies permit exactly this (a test holds them to it);
+# the card shows no more of a call than its reason needs, and `reports/minimum.py` scores what was opened against it.
+NEEDS: Final[dict[str, Need]] = {
+    "order_status": Need(
+        ("order.reference", "order.status", "order.items", "contact.name"),
+        "The order answers; the name is for addressing the caller. Never the number or the address.",
+    ),
+    "delivery_change": Need(
+        (
+            "order.reference",
+            "order.status",
+            "order.items",
+            "contact.name",
+            "contact.phone",
+            "delivery.address",
+            "delivery.instructions",
+        ),
+        "The courier rings the phone at the new address, and reads what is to be done there.",
+    ),
+    "return_refund": Need(
+        (
+            "order.reference",
+            "order.status",
+            "order.items",
+            "order.total",
+            "order.placed",
+            "invoice.number",
+            "contact.name",
+            "contact.email",
+            "service.note",
+        ),
+        "The label goes by e-mail; the day says whether the time to return is over, the sum is what is paid back.",
+    ),
+    "product_advice": Need(
+        ("order.reference", "order.items"), "Advice needs to know what was bought, not who bought it."
+    ),
+    "complaint": Need(
+        (
+            "order.reference",
+            "order.status",
+            "order.items",
+            "order.total",
+            "contact.name",
+            "contact.email",
+            "contact.language",
+            "service.note",
+            "ticket.subject",
+            "ticket.text",
+            "ticket.status",
+        ),
+        "A complaint is answered in writing, in the customer's language, and builds on what was said before.",
+    ),
 }
 
 

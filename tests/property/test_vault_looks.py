@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from quietline.access.codes import CodeLimits, Codes
-from quietline.access.decide import Principal, Role, load_policies
+from quietline.access.decide import Principal, Role
 from quietline.access.grants import GrantLimits, Grants
+from quietline.access.in_force import load_policies
 from quietline.errors import Denied, EdgeUnavailable, LedgerUnavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import Sealed, Ticket

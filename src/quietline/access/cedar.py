@@ -14,14 +14,17 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import cedarpy
 
 from quietline.errors import ConfigError
 
 POLICIES: Final = Path(__file__).with_name("policies")
+SCHEMA: Final = "schema.cedarschema"
+CLOCK_WORDS: Final = ("minuteOfDay", "weekday")
 MAX_PRINCIPALS: Final = 1_024  # parsed agents kept; the least recently used goes first
 
 Uid = tuple[str, str]  # entity type, id
@@ -59,14 +62,35 @@ class Verdict:
     error: bool
 
 
+class Rules(Protocol):
+    """What answers questions: one policy set, or whichever is in force (`in_force.PoliciesInForce`)."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over schema and policies, hex."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """By whose clock the policies tell the time of day."""
+
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether any rule asks for the time of day: then an answer is good for its minute only."""
+
+    def ask_all(self, questions: Sequence[Question]) -> list[Verdict]:
+        """See `Policies.ask_all`."""
+
+
 class Policies:
     """A validated policy set with its schema and its fixed entities. Immutable but for the memory of parsed agents.
 
     Not safe across threads. Raises ConfigError from the constructor when anything is not exactly right.
     """
 
-    def __init__(self, policies: str, schema: str, nodes: Iterable[Node]) -> None:
+    def __init__(self, policies: str, schema: str, nodes: Iterable[Node], zone: tzinfo = UTC) -> None:
         self.digest = hashlib.sha256(f"{schema}\0{policies}".encode()).hexdigest()
+        self.zone = zone
+        self.by_the_clock = any(word in policies for word in CLOCK_WORDS)
         self._schema = _schema(schema)
         _validate(policies, self._schema)
         self.ids = _ids(policies)
@@ -75,13 +99,21 @@ class Policies:
         self._principals: OrderedDict[Node, cedarpy.Entities] = OrderedDict()
 
     @classmethod
-    def load(cls, nodes: Iterable[Node], directory: Path = POLICIES) -> Policies:
-        """Read every `*.cedar` (in the order of their names) and `schema.cedarschema` of a directory. Blocking."""
-        texts = [path.read_text("utf-8") for path in sorted(directory.glob("*.cedar"))]
-        schema = directory / "schema.cedarschema"
-        if not texts or not schema.is_file():
-            raise ConfigError(f"policies: {directory.name}/ needs at least one .cedar file and schema.cedarschema")
-        return cls("\n".join(texts), schema.read_text("utf-8"), nodes)
+    def load(cls, nodes: Iterable[Node], directory: Path = POLICIES, zone: tzinfo = UTC) -> Policies:
+        """Read a directory's `*.cedar` (in the order of their names) and, if it has one, its `schema.cedarschema`.
+
+        Blocking. A folder of the house's own speaks of the same fields and actions, so it needs no schema of its own;
+        one that has one must still allow every question that is asked. Raises ConfigError, naming the folder.
+        """
+        try:
+            texts = [path.read_text("utf-8") for path in sorted(directory.glob("*.cedar"))]
+            own = directory / SCHEMA
+            schema = (own if own.is_file() else POLICIES / SCHEMA).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"policies: {directory}: a file cannot be read as text; nothing was loaded") from None
+        if not texts:
+            raise ConfigError(f"policies: {directory} needs at least one .cedar file")
+        return cls("\n".join(texts), schema, nodes, zone)
 
     def ask(self, question: Question) -> Verdict:
         """One decision. Never raises for a bad question: it is not allowed, with `error` set."""

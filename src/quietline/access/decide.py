@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
-from quietline.access.cedar import Node, Policies, Question, Uid, Value, Verdict
+from quietline.access.cedar import Node, Question, Rules, Uid, Value, Verdict
 from quietline.config import Store
 from quietline.errors import Denied
 from quietline.reasons import Why, denied
-from quietline.vault.schema import FIELDS, MINIMUM, FieldSpec, Reason
+from quietline.vault.schema import FieldSpec, Reason
 
 
 class Action(StrEnum):
@@ -28,6 +29,9 @@ class Action(StrEnum):
     WRAP_UP = "wrap_up"  # what is kept after the call
     NOTE = "note"
     LISTEN = "listen"
+    WORK = "work"  # one field after the call, for a reason, under a work grant
+    BREAK_GLASS = "break_glass"  # one field without a call, under an approved break-glass
+    EXPORT = "export"  # everything of one customer, for that customer (GDPR 15)
 
 
 class Role(StrEnum):
@@ -73,12 +77,16 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """The call as it stands. `controller`: the customer's GDPR controller. `now`: UTC seconds. `assurance`: 0–3."""
+    """The call as it stands. `controller`: the customer's GDPR controller. `now`: UTC seconds. `assurance`: 0–3.
+
+    `until`: when the work grant or the break-glass ends, UTC seconds; other actions do not ask for it.
+    """
 
     phase: Phase
     controller: str
     assurance: int
     now: float
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +96,26 @@ class Basis:
     policies: tuple[str, ...]
 
 
-FIELD_ACTIONS: Final = frozenset({Action.CARD, Action.REVEAL, Action.CHANGE, Action.WRAP_UP})
-REASONED: Final = frozenset({Action.REVEAL, Action.CHANGE})
+FIELD_ACTIONS: Final = frozenset(
+    {Action.CARD, Action.REVEAL, Action.CHANGE, Action.WRAP_UP, Action.WORK, Action.BREAK_GLASS}
+)
+REASONED: Final = frozenset({Action.REVEAL, Action.CHANGE, Action.WORK})
+TIMED: Final = frozenset({Action.WORK, Action.BREAK_GLASS})  # end by a deadline, not by a hang-up
 
 # Which of several forbids is told: first what the agent cannot help, last what they can.
 _TELL: Final = (
     Why.ROLE_TAKES_NO_CALLS,
+    Why.ROLE_MAY_NOT,
     Why.OTHER_STORE,
     Why.CALL_ENDED,
+    Why.GRANT_EXPIRED,
     Why.TRAINING_LAPSED,
     Why.ASSURANCE_TOO_LOW,
 )
 
 
-def load_policies() -> Policies:
-    """The shipped policy set over the shipped fields. Blocking (reads files). Raises ConfigError."""
-    return Policies.load(entities_of(FIELDS.values(), MINIMUM))
-
-
 def decide(
-    policies: Policies,
+    policies: Rules,
     who: Principal,
     action: Action,
     circumstances: Circumstances,
@@ -116,15 +124,16 @@ def decide(
 ) -> Basis:
     """Returns on what the look rests, or raises Denied(reason, advice) with a word of `reasons.Why`.
 
-    `what` goes with card, reveal, change and wrap_up; `reason` with reveal and change. A question that does not fit the
-    schema (a field nobody knows, a missing reason, a time that is no number) is denied as "policy-error".
+    `what` goes with FIELD_ACTIONS, `reason` with REASONED, `circumstances.until` with TIMED. A question that does not
+    fit the schema (a field nobody knows, a missing reason, a time that is no number) is denied as "policy-error".
     """
-    question = _question(who, action, circumstances, what, reason)
-    return _ruling(policies.ask(question), action)
+    question = question_of(policies.zone, who, action, circumstances, what, reason)
+    (verdict,) = policies.ask_all([question])
+    return _ruling(verdict, action)
 
 
 def survey(
-    policies: Policies,
+    policies: Rules,
     who: Principal,
     action: Action,
     circumstances: Circumstances,
@@ -132,7 +141,7 @@ def survey(
     reason: Reason | None = None,
 ) -> dict[str, Basis | Denied]:
     """The same for several fields at once: field name -> Basis, or the Denied that `decide` would raise."""
-    questions = [_question(who, action, circumstances, spec, reason) for spec in fields]
+    questions = [question_of(policies.zone, who, action, circumstances, spec, reason) for spec in fields]
     verdicts = policies.ask_all(questions)
     return {spec.name: _ruling_or_error(verdict, action) for spec, verdict in zip(fields, verdicts, strict=True)}
 
@@ -161,22 +170,49 @@ def _field_node(spec: FieldSpec, on_card: bool) -> Node:
     parents: tuple[Uid, ...] = (("DataClass", str(spec.data_class)),)
     if on_card:
         parents += (("Card", "minimum"),)
-    return Node(("Field", spec.name), (("leastAssurance", spec.assurance),), parents)
+    needed_for = frozenset(reason.value for reason in spec.reasons)
+    return Node(("Field", spec.name), (("leastAssurance", spec.assurance), ("neededFor", needed_for)), parents)
 
 
-def _question(
-    who: Principal, action: Action, circumstances: Circumstances, what: FieldSpec | None, reason: Reason | None
+def question_of(
+    zone: tzinfo,
+    who: Principal,
+    action: Action,
+    circumstances: Circumstances,
+    what: FieldSpec | None,
+    reason: Reason | None,
 ) -> Question:
-    context: dict[str, Value] = {"phase": circumstances.phase.value, "controller": circumstances.controller}
-    resource: Uid = ("Call", "this")
+    """The question as Cedar is asked it; each action has the context that `schema.cedarschema` gives it."""
+    context: dict[str, Value] = {"controller": circumstances.controller, **_clock(circumstances.now, zone)}
     if action in FIELD_ACTIONS and what is not None:
-        resource = ("Field", what.name)
-        context["assurance"] = circumstances.assurance
-        context["now"] = _whole(circumstances.now)
-        context["certifiedUntil"] = _whole(who.certificates.get(str(what.data_class), 0))
+        context |= {
+            "now": _whole(circumstances.now),
+            "certifiedUntil": _whole(who.certificates.get(str(what.data_class), 0)),
+        }
+        if action is not Action.BREAK_GLASS:
+            context["assurance"] = circumstances.assurance
+    if action in TIMED:
+        context["until"] = _whole(circumstances.until)
+    elif action is not Action.EXPORT:
+        context["phase"] = circumstances.phase.value
     if action in REASONED and reason is not None:
         context["reason"] = reason.value
-    return Question(_principal_node(who), action.value, resource, context)
+    return Question(_principal_node(who), action.value, _resource(action, what), context)
+
+
+def _resource(action: Action, what: FieldSpec | None) -> Uid:
+    if action in FIELD_ACTIONS and what is not None:
+        return ("Field", what.name)
+    return ("Customer", "this") if action is Action.EXPORT else ("Call", "this")
+
+
+def _clock(now: float, zone: tzinfo) -> dict[str, Value]:
+    """The time as a wall clock in the house shows it; Monday is 1 (ISO 8601)."""
+    try:
+        local = datetime.fromtimestamp(now, zone)
+    except (ValueError, OverflowError, OSError):
+        raise denied(Why.POLICY_ERROR) from None
+    return {"minuteOfDay": local.hour * 60 + local.minute, "weekday": local.isoweekday()}
 
 
 def _whole(seconds: float) -> int:
@@ -191,12 +227,18 @@ def _principal_node(who: Principal) -> Node:
     return Node(("Agent", who.agent), attributes, (("Role", who.role.value),))
 
 
-def _ruling(verdict: Verdict, action: Action) -> Basis:
+def told(verdict: Verdict, action: Action) -> Why | None:
+    """None when it is allowed; else the word that a page explains."""
     if verdict.error:
-        raise denied(Why.POLICY_ERROR)
-    if verdict.allowed:
-        return Basis(verdict.policies)
-    raise denied(_why(verdict, action))
+        return Why.POLICY_ERROR
+    return None if verdict.allowed else _why(verdict, action)
+
+
+def _ruling(verdict: Verdict, action: Action) -> Basis:
+    refusal = told(verdict, action)
+    if refusal:
+        raise denied(refusal)
+    return Basis(verdict.policies)
 
 
 def _ruling_or_error(verdict: Verdict, action: Action) -> Basis | Denied:

@@ -18,9 +18,9 @@ import structlog
 from quietline import config_file
 from quietline.access.cedar import Policies
 from quietline.access.codes import CodeLimits, Codes
-from quietline.access.decide import load_policies
 from quietline.access.grants import GrantLimits, Grants
 from quietline.access.identity import Identity
+from quietline.access.in_force import load_policies
 from quietline.access.passwords import PasswordLimits, Passwords
 from quietline.access.ports import GrantStore
 from quietline.access.sessions import SessionLimits, Sessions
