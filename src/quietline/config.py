@@ -199,6 +199,23 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomField:
+    """A field of your own on a customer's record, beside those of `docs/reference/data.md`.
+
+    It is sealed, shown, asked for, imported and erased like theirs. A field that is taken out again stays sealed on
+    record until its class is erased, and nothing shows it.
+    """
+
+    name: str  # "custom." and a word of a-z, 0-9 and _; never changed later, for what is stored names it
+    label: str  # as the desk's page says it
+    data_class: str = "contact"  # contact, delivery, invoice or service: its key, its retention, the certificate
+    assurance: int = 2  # the least at which it opens: 1 to 3; contact and delivery from 2
+    indexed: bool = False  # customers are found by it in an import; a value of its own for each of them
+    free_text: bool = True  # people type it: a payment card number in it is refused
+    reasons: tuple[str, ...] = ()  # for which it may be asked: order_status, delivery_change, return_refund, …
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything, as read from one file."""
 
@@ -214,3 +231,4 @@ class Config:
     carriers: tuple[Carrier, ...] = ()
     stores: tuple[Store, ...] = ()
     queues: tuple[Queue, ...] = ()
+    fields: tuple[CustomField, ...] = ()

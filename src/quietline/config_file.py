@@ -20,18 +20,21 @@ from quietline.config import (
     LEAST_ARGON2_PASSES,
     Carrier,
     Config,
+    CustomField,
     Queue,
     Store,
     Trunk,
     Vault,
 )
 from quietline.errors import ConfigError
+from quietline.vault import custom
 
 LISTS: dict[str, type] = {
     "trunk": Trunk,
     "carrier": Carrier,
     "store": Store,
     "queue": Queue,
+    "field": CustomField,
 }  # [[trunk]] fills Config.trunks
 
 DECODERS: dict[Any, Callable[[Any], Any]] = {Path: Path, float: float}
@@ -180,6 +183,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_trunks(config, reader)
     _check_carriers(config, reader)
     _check_plan(config, reader)
+    _check_fields(config.fields, reader)
 
 
 def _check_addresses(reader: _Reader, section: str, key: str, addresses: tuple[str, ...]) -> None:
@@ -232,6 +236,15 @@ def _check_carriers(config: Config, reader: _Reader) -> None:
         if carrier.trunk in taken:
             raise reader.error("carrier", "trunk", "has a carrier already; one for each trunk", index)
         taken.add(carrier.trunk)
+
+
+def _check_fields(own: tuple[CustomField, ...], reader: _Reader) -> None:
+    for index, each in enumerate(own):
+        try:
+            custom.check(each, own[:index])
+        except ConfigError as error:
+            key, _, what = str(error).partition(": ")
+            raise reader.error("field", key, what, index) from None
 
 
 def _check_plan(config: Config, reader: _Reader) -> None:

@@ -107,11 +107,13 @@ def test_the_example_shows_every_section() -> None:
         "carriers",
         "stores",
         "queues",
+        "fields",
     } | {
         "carrier",
         "trunk",
         "store",
         "queue",
+        "field",
     }
 
 

@@ -54,7 +54,7 @@ class Looks:
     async def open(self, who: Principal, grant_id: str, name: str, reason_word: str) -> Sealed[str]:
         """One value. Raises Denied, LedgerUnavailable, EdgeUnavailable, TamperError; then nothing was opened."""
         with self._refusals(who, grant_id, name, action="reveal", reason=reason_word):
-            spec, reason = _spec(name), _reason(reason_word)
+            spec, reason = self._spec(name), _reason(reason_word)
             grant = await self._live(who, grant_id)  # (1) (2)
             basis = decide(self._policies, who, Action.REVEAL, self._circumstances(grant), spec, reason)  # (3)
             self._grants.spend(grant.id, who.agent, self._clock.wall())  # (4)
@@ -75,12 +75,12 @@ class Looks:
             grant = await self._live(who, grant_id)
             now = self._circumstances(grant)
             has = await asyncio.to_thread(self._records.has, grant.customer) if grant.customer else set()
-            minimum = [FIELDS[name] for name in MINIMUM if name in has]
+            minimum = [self._records.fields[name] for name in MINIMUM if name in has]
             answers = survey(self._policies, who, Action.CARD, now, minimum)
             allowed = {name: basis for name, basis in answers.items() if isinstance(basis, Basis)}
             self._count_card(who, grant, now.assurance, bool(allowed))
         values = await self._minimum(who, grant, allowed)
-        specs = [spec for spec in FIELDS.values() if spec.name in has]
+        specs = [spec for spec in self._records.fields.values() if spec.name in has]
         rest = self._survey(who, now, [spec for spec in specs if spec.name not in values])
         fields = tuple(_view(spec, values, rest) for spec in specs)
         return Card(now.assurance, bool(grant.customer), (*self._keyed(grant), *fields))
@@ -256,10 +256,19 @@ class Looks:
         try:
             yield
         except Denied as refusal:
-            known = {key: value if value in _WORDS else "unknown" for key, value in {"field": name, **fields}.items()}
+            words = {"field": name, **fields}.items()
+            known = {key: value if self._is_ours(value) else "unknown" for key, value in words}
             leg = self._grants_leg(grant, who.agent)
             self._journal.soon(Kind.LOOK_REFUSED, agent=who.agent, leg=leg, why=refusal.reason, **known)
             raise
+
+    def _is_ours(self, word: str) -> bool:
+        return word in _WORDS or word in self._records.fields
+
+    def _spec(self, name: str) -> FieldSpec:
+        if name not in self._records.fields:
+            raise Denied("unknown-field", "There is no such field.")
+        return self._records.fields[name]
 
     def _grants_leg(self, grant: str, agent: str) -> str:
         try:
@@ -268,13 +277,7 @@ class Looks:
             return ""
 
 
-_WORDS = {*FIELDS, *(reason.value for reason in Reason), "reveal", "card", "note", "wrap_up", "minimum"}
-
-
-def _spec(name: str) -> FieldSpec:
-    if name not in FIELDS:
-        raise Denied("unknown-field", "There is no such field.")
-    return FIELDS[name]
+_WORDS = {*(reason.value for reason in Reason), "reveal", "card", "note", "wrap_up", "minimum"}
 
 
 def _reason(word: str) -> Reason:

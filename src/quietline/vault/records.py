@@ -98,7 +98,7 @@ class Records:
     ) -> None:
         self._database = database
         self._keyring = keyring
-        self._fields = fields
+        self.fields = fields  # every field that may be stored or shown
         self._day = day
 
     def add(self, records: Sequence[NewRecord], ticket: Ticket) -> list[str]:
@@ -107,7 +107,7 @@ class Records:
         A value that stands there already is not written again, so that `changed` means another value.
         """
         self._keyring.make(
-            *(Owner(r.controller, r.customer, self._fields[name].data_class) for r in records for name in r.fields)
+            *(Owner(r.controller, r.customer, self.fields[name].data_class) for r in records for name in r.fields)
         )
         return self._database.write(lambda connection: self._add_all(connection, records, ticket))
 
@@ -125,7 +125,7 @@ class Records:
         record = record or latest
         rows = self._database.read(SQL["field"], (record, name))
         return (
-            self._unseal(Owner(controller, customer, self._fields[name].data_class), record, name, rows[0])
+            self._unseal(Owner(controller, customer, self.fields[name].data_class), record, name, rows[0])
             if rows
             else None
         )
@@ -213,7 +213,7 @@ class Records:
         for name, value in new.fields.items():
             if self._same(new, record, name, held.get(name), ticket):
                 continue
-            data_class = self._fields[name].data_class
+            data_class = self.fields[name].data_class
             revision = held[name][1] + 1 if name in held else 1
             key = self._keyring.key(Owner(new.controller, new.customer, data_class))
             sealed = key.seal(value.open(ticket).encode(), Place(new.controller, record, name, data_class, revision))
@@ -230,7 +230,7 @@ class Records:
         if row is None:
             return False
         try:
-            stored = self._unseal(Owner(new.controller, new.customer, self._fields[name].data_class), record, name, row)
+            stored = self._unseal(Owner(new.controller, new.customer, self.fields[name].data_class), record, name, row)
         except TamperError:
             return False  # a value that does not open is replaced by one that does; looks tell of tampering
         return stored.open(ticket) == new.fields[name].open(ticket)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from quietline.sealed import Sealed, Ticket
+from quietline.vault.custom import PREFIX
 from quietline.vault.schema import FIELDS, Reason
 from quietline.web.desk import Caller, DataCaller, DeskDep, Json, TokenCaller, token_of
 from quietline.web.live import public_view
@@ -64,7 +65,7 @@ async def card(desk: DeskDep, who: TokenCaller, call: CallId) -> Json:
 @router.post("/{call}/fields/{field}")
 async def open_field(desk: DeskDep, who: TokenCaller, call: CallId, field: str, look: Look) -> Json:
     """One field, for a reason. The vault decides, writes it down, then opens; a hang-up meanwhile keeps it closed."""
-    if field not in FIELDS:
+    if field not in FIELDS and not field.startswith(PREFIX):
         raise NoSuchField("There is no such field.")
     agent = who.session.agent
     grant = await desk.floor.live_grant(agent, call)
