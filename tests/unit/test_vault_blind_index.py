@@ -10,7 +10,7 @@ import pytest
 
 from quietline.errors import TamperError
 from quietline.testing.vault import MemoryKms
-from quietline.vault.blind_index import EMAIL, LOGIN, ORDER, PHONE, BlindIndex, normalise, normalise_phone
+from quietline.vault.blind_index import EMAIL, LOGIN, LOYALTY, ORDER, PHONE, BlindIndex, normalise, normalise_phone
 from quietline.vault.database import Database
 from quietline.vault.keys import Keyring, open_keys_database
 
@@ -63,6 +63,8 @@ def test_phone_numbers(raw: str, country: str, expected: str | None) -> None:
         (ORDER, "ql-10 442", "QL10442"),
         (ORDER, "--", None),
         (PHONE, "02079460001", "+442079460001"),
+        (LOYALTY, "6331 0000-1234", "633100001234"),
+        ("custom.club", " m-77 ", "M77"),
         ("customer.key", " C-1 ", "C-1"),
     ],
 )

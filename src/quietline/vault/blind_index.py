@@ -26,11 +26,13 @@ from quietline.vault.keys import Keyring
 SQL = load_sql("keys.sql")
 PHONE = "contact.phone"
 EMAIL = "contact.email"
+LOYALTY = "contact.loyalty"
 ORDER = "order.reference"
 LOGIN = "staff.login"
 CUSTOMER_KEY = "customer.key"  # the importing shop system's own key
 ORDER_RECORD = "order.record"  # the order's own record, so that an import run again updates it
-FIELDS = (PHONE, EMAIL, ORDER, LOGIN, CUSTOMER_KEY, ORDER_RECORD)
+FIELDS = (PHONE, EMAIL, LOYALTY, ORDER, LOGIN, CUSTOMER_KEY, ORDER_RECORD)
+OWN = "custom."  # how the name of a house's own indexed field begins (custom.py)
 MAX_RAW = 64  # characters; E.164 has 15 digits, and what is much longer is no number
 # E.164 numbers that phonenumbers gives back as they are; it takes 0.1 ms for that (a property test compares the two).
 PLAIN = re.compile(r"\+(?:44[1-9]|1[2-9])[0-9]{9}")
@@ -86,7 +88,7 @@ def normalise(field: str, value: str, country: str = "GB") -> str | None:
     text = unicodedata.normalize("NFKC", value).strip()
     if field in (EMAIL, LOGIN):
         return text.casefold() or None
-    if field in (ORDER, ORDER_RECORD):
+    if field in (ORDER, ORDER_RECORD, LOYALTY) or field.startswith(OWN):
         return "".join(char for char in text.upper() if char.isalnum()) or None
     return text or None
 
@@ -100,7 +102,7 @@ class BlindIndex:
 
     def token(self, controller: str, field: str, normalised: str) -> bytes:
         """32 bytes; equal exactly when controller, field and normalised value are equal."""
-        if field not in FIELDS:
+        if field not in FIELDS and not field.startswith(OWN):
             raise ValueError(f"blind index: no index key for field {field}")
         return hmac.new(
             self._keyring.secret(f"index/{field}"), _message(controller, normalised), hashlib.sha256

@@ -38,6 +38,7 @@ from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
 from quietline.vault.callbacks import PREFIX, Callbacks
 from quietline.vault.calls import Calls
+from quietline.vault.custom import catalogue
 from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.importing import Importer
@@ -172,7 +173,7 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         passwords = await asyncio.to_thread(Passwords, _password_limits(world.config))
         stack.callback(passwords.close)
         index = BlindIndex(keys, keyring)
-        records = Records(rows, keyring)
+        records = Records(rows, keyring, catalogue(world.config.fields))
         remembered = await asyncio.to_thread(Remembered, rows, keyring)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         core = _Core(world, keyring, index, records, remembered, staff, live, passwords, ledger, group)
@@ -205,7 +206,7 @@ class _Core:
     async def build(self) -> Unsealed:
         world, config = self.world, self.world.config
         journal = Journal(self.ledger, world.clock, config.vault.ledger_wait_seconds)
-        policies = await asyncio.to_thread(load_policies)
+        policies = await asyncio.to_thread(load_policies, fields=self.records.fields.values())
         await journal.receipt(Kind.POLICY_LOADED, digest=policies.digest)
         await journal.receipt(Kind.CONFIG_LOADED, digest=hashlib.sha256(config_file.dump(config).encode()).hexdigest())
         legs = LegBook(world.leg_key, world.edge, config.vault.leg_ticket_seconds, config.vault.edge_answer_seconds)
@@ -284,7 +285,8 @@ class _Core:
         phones, trunks = await self._credentials(journal)
         looks = Looks(clock, journal, legs, grants, policies, self.records)
         sign_in = SignIn(identity, self.passwords, clock)
-        desk = Desk(clock, journal, identity, sessions, sign_in, self.passwords, phones, looks)
+        roles = config.vault.second_factor_roles
+        desk = Desk(clock, journal, identity, sessions, sign_in, self.passwords, phones, looks, roles)
         importer = Importer(self.keyring, self.index, self.records, _country(config))
         return desk, Admin(
             config,
