@@ -153,6 +153,13 @@ class Vault:
     leg_ticket_seconds: float = 14_400.0  # how long the edge's word for a leg is believed
     callback_seconds: float = 14_400.0  # how long a number is kept for a promised callback
     callback_tries: int = 3  # how often it is dialled
+    policies: str = ""  # folder of Cedar rules that the vault's user can read; empty: the shipped ones
+    policy_zone: str = "UTC"  # time zone by whose clock rules tell the time of day, such as Europe/London
+    erasure_cooling_seconds: float = 259_200.0  # three days in which a request for erasure may be taken back
+    erasures_per_day: int = 50  # and no more, whoever asks
+    erasures_alone: int = 5  # of them by one privacy officer; further ones, and several at once, take two people
+    retention_seconds: float = 86_400.0  # how often what is past its time is erased; 0: by hand only
+    second_factor_roles: tuple[str, ...] = ("administrator", "privacy_officer")  # sensitive acts need one; others may
     code_gateway: str = ""  # URL of the gateway that carries one-time codes to phones; empty: step-up unavailable
 
 

@@ -42,6 +42,14 @@ class Why(StrEnum):
     SIGN_IN_REFUSED = "sign-in-refused"
     SIGN_IN_BUSY = "sign-in-busy"
     CHOOSE_PASSWORD = "choose-password"  # noqa: S105 - a word, not a secret
+    SECOND_FACTOR = "second-factor"
+    USE_PASSKEY = "use-passkey"
+    STEP_UP_NEEDED = "step-up-needed"
+    SET_UP_SECOND_FACTOR = "set-up-second-factor"
+    PROOF_REFUSED = "proof-refused"
+    TOKEN_REFUSED = "token-refused"  # noqa: S105 - a word, not a secret
+    RESTRICTED = "restricted"
+    ERASED = "erased"
     SIGNED_OUT = "signed-out"
     PAGE_TOKEN_WRONG = "page-token-wrong"  # noqa: S105 - a word, not a secret
 
@@ -74,6 +82,14 @@ ADVICE: Final[dict[Why, str]] = {
     Why.SIGN_IN_REFUSED: "The login or the password is wrong, or there were too many tries. Wait, then try again.",
     Why.SIGN_IN_BUSY: "Many people are signing in. Try again in a few seconds.",
     Why.CHOOSE_PASSWORD: "This word signs you in once. Choose a password of 12 characters or more.",
+    Why.SECOND_FACTOR: "Enter the code from your authenticator app, or a recovery code.",
+    Why.USE_PASSKEY: "This account signs in with a passkey. Choose “Use a passkey”.",
+    Why.STEP_UP_NEEDED: "Prove once more who you are; then this is open to you for five minutes.",
+    Why.SET_UP_SECOND_FACTOR: "Set up a passkey or an authenticator app on “My security” first.",
+    Why.PROOF_REFUSED: "That proof was not right, was used before, or came too late. Try again.",
+    Why.TOKEN_REFUSED: "The token is not good: unknown, expired, revoked, or not for this.",
+    Why.RESTRICTED: "This customer has restricted the use of their data. Pass the matter to the privacy officer.",
+    Why.ERASED: "This customer's data was erased at their request. Nothing can be shown or written down.",
     Why.SIGNED_OUT: "You are signed out. Sign in again.",
     Why.PAGE_TOKEN_WRONG: "This page is out of date. Load it again.",
 }

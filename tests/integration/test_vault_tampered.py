@@ -57,7 +57,7 @@ async def after(house: VaultHouse, file: str, sql: str, *values: object) -> None
 async def test_a_planted_session_signs_nobody_in(house: VaultHouse, ledger: MemoryLedger) -> None:
     agent, now = await house.agent(), time.time()
     planted = (digest_of("known to the thief"), agent, now, now, "")
-    await after(house, "staff.db", "INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", *planted)
+    await after(house, "staff.db", "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, 0.0, '')", *planted)
     with pytest.raises(NotSignedIn):
         await house.desk.session("known to the thief")
     assert ledger.of(Kind.TAMPER_FOUND) == [{"part": "session"}]

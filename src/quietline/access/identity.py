@@ -216,6 +216,10 @@ class Identity:
         controllers = controllers_of(member.store, self._stores)
         return Principal(agent, member.role, member.store, controllers, member.certificates)
 
+    def has_second(self, agent: str) -> bool:
+        """Whether a second factor is set up. Raises as `row` does."""
+        return self.row(agent).second
+
     def display_name(self, agent: str) -> Sealed[str]:
         """For the person's own page."""
         return self._known(agent).name

@@ -33,6 +33,7 @@ class StaffRow:
     leaf: str
     version: int = 1
     voucher: str = ""
+    second: bool = False  # a second factor is set up: the password alone opens nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,51 @@ class CertificateRow:
 class SessionRow:
     """A session. `digest`: SHA-256 of the token, hex; the token itself is kept nowhere. Times: UTC seconds.
 
-    `voucher`: MAC over all but `seen` (`vouch.VouchedState` makes and checks it).
+    `voucher`: MAC over all but `seen` (`vouch.VouchedState` makes and checks it). `authenticated`: when the person last
+    proved who they are; `methods`: how, words of `factors.Method`.
     """
 
     digest: str
     agent: str
     opened: float
     seen: float
+    voucher: str = ""
+    authenticated: float = 0.0
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """Everything beside the password that an account signs in with, sealed (`factors.py`)."""
+
+    agent: str
+    record: bytes = field(repr=False)
+    leaf: str
+    version: int = 1
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """Who somebody is at the identity provider. `subject`: keyed token of issuer and subject."""
+
+    subject: str
+    agent: str
+    leaf: str
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """An API token. `digest`: SHA-256, hex, of the token, which is kept nowhere; `id` names it. Times: UTC seconds."""
+
+    digest: str
+    id: str
+    agent: str
+    scopes: tuple[str, ...]
+    made: float
+    expires: float
+    leaf: str
     voucher: str = ""
 
 
@@ -109,3 +148,37 @@ class GrantStore(Protocol):
 
     def write_grants(self, put: Sequence[dict[str, Any]], drop: Iterable[str]) -> None:
         """Both in one step."""
+
+
+class FactorStore(Protocol):
+    """What people sign in with beside passwords: one record each."""
+
+    def factors(self, agent: str) -> FactorRow | None: ...
+
+    def put_factors(self, row: FactorRow) -> None:
+        """Insert, or replace the row of the same agent."""
+
+    def put_factors_and_staff(self, row: FactorRow, account: StaffRow) -> None:
+        """Both in one step."""
+
+
+class LinkStore(Protocol):
+    """Who is who at the identity provider; one subject for an account."""
+
+    def links(self) -> list[LinkRow]: ...
+
+    def put_link(self, row: LinkRow) -> None:
+        """In place of the account's earlier one, in one step."""
+
+    def drop_links(self, agent: str) -> None: ...
+
+
+class TokenStore(Protocol):
+    """API tokens."""
+
+    def tokens(self) -> list[TokenRow]: ...
+
+    def put_token(self, row: TokenRow) -> None: ...
+
+    def drop_tokens(self, digests: Iterable[str]) -> None:
+        """Unknown digests are passed over. Dropped rows leave no trace in the file."""

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from quietline.access.ports import SessionRow, SessionStore
@@ -35,6 +35,11 @@ def random_token() -> str:
 def digest_of(token: str) -> str:
     """SHA-256, hex. No salt or stretching is needed for 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def public_id(row: SessionRow) -> str:
+    """Names a session in a person's own list: made from its digest, which it does not reveal."""
+    return hashlib.sha256(f"quietline session v1 {row.digest}".encode()).hexdigest()[:16]
 
 
 def csrf_of(token: str) -> str:
@@ -69,15 +74,28 @@ class Sessions:
             self._rows = rows
         return len(rows)
 
-    def open(self, agent: str) -> tuple[str, SessionRow]:
+    def open(self, agent: str, methods: Iterable[str] = ("password",)) -> tuple[str, SessionRow]:
         """A new session; its token is given out here and never again. Blocking: durable on return."""
         token, now = self._make_token(), self._clock.wall()
-        row = SessionRow(digest_of(token), agent, now, now)
+        row = SessionRow(digest_of(token), agent, now, now, authenticated=now, methods=tuple(methods))
         with self._writing:
             self._store.put_session(row)
             with self._lock:
                 self._rows[row.digest] = row
         return token, row
+
+    def stepped_up(self, token: str, methods: Iterable[str]) -> SessionRow:
+        """The person has just proved again who they are, in these ways. Blocking. Raises NotSignedIn."""
+        row = self.check(token)
+        with self._writing:
+            with self._lock:
+                if row.digest not in self._rows:
+                    raise denied(Why.SIGNED_OUT)
+                now = self._clock.wall()
+                new = replace(row, seen=now, authenticated=now, methods=tuple(methods))
+                self._rows[row.digest] = new
+            self._store.put_session(new)
+        return new
 
     def check(self, token: str) -> SessionRow:
         """The live session, which this use keeps from idling out. Raises NotSignedIn. Does not block.
@@ -120,6 +138,19 @@ class Sessions:
         """Sign out. Ended in memory at once, durable on return; the agent, or "" if it had ended already. Blocking."""
         ended = self._end([digest_of(token)])
         return ended[0].agent if ended else ""
+
+    def revoke_id(self, agent: str, session: str) -> bool:
+        """End one of the agent's sessions, by its `public_id`; whether there was one. Blocking."""
+        with self._lock:
+            found = [row.digest for row in self._rows.values() if row.agent == agent and public_id(row) == session]
+        return bool(found and self._end(found))
+
+    def revoke_others(self, token: str) -> int:
+        """End the agent's sessions but this one; how many. Blocking. Raises NotSignedIn."""
+        kept = self.check(token)
+        with self._lock:
+            others = [each for each, row in self._rows.items() if row.agent == kept.agent and each != kept.digest]
+        return len(self._end(others)) if others else 0
 
     def revoke_digest(self, digest: str) -> None:
         """End the session listed under this digest. Blocking."""

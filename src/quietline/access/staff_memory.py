@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from quietline.access.ports import CertificateRow, SessionRow, StaffRow
+from quietline.access.ports import CertificateRow, FactorRow, LinkRow, SessionRow, StaffRow, TokenRow
 from quietline.errors import ConfigError, Unavailable
 
 
 class MemoryStaff:
-    """StaffStore, SessionStore and GrantStore. Safe across threads."""
+    """All stores of `ports.py`. Safe across threads."""
 
     def __init__(self) -> None:
         self.fault = ""
@@ -26,6 +26,9 @@ class MemoryStaff:
         self._certificates: dict[tuple[str, str], CertificateRow] = {}
         self._sessions: dict[str, SessionRow] = {}
         self._grants: dict[str, dict[str, Any]] = {}
+        self._factors: dict[str, FactorRow] = {}
+        self._links: dict[str, LinkRow] = {}
+        self._tokens: dict[str, TokenRow] = {}
 
     def close(self) -> None:
         """Nothing to do."""
@@ -94,6 +97,41 @@ class MemoryStaff:
         with self._lock:
             left = {key: record for key, record in self._grants.items() if key not in dropped}
             self._write(lambda: setattr(self, "_grants", {**left, **kept}))
+
+    def factors(self, agent: str) -> FactorRow | None:
+        with self._lock:
+            return self._factors.get(agent)
+
+    def put_factors(self, row: FactorRow) -> None:
+        self._write(lambda: self._factors.update({row.agent: row}))
+
+    def put_factors_and_staff(self, row: FactorRow, account: StaffRow) -> None:
+        with self._lock:
+            self.put_staff(account)
+            self._factors[row.agent] = row
+
+    def links(self) -> list[LinkRow]:
+        with self._lock:
+            return sorted(self._links.values(), key=lambda row: (row.agent, row.subject))
+
+    def put_link(self, row: LinkRow) -> None:
+        left = {each.subject: each for each in self.links() if each.agent != row.agent}
+        self._write(lambda: setattr(self, "_links", {**left, row.subject: row}))
+
+    def drop_links(self, agent: str) -> None:
+        left = {each.subject: each for each in self.links() if each.agent != agent}
+        self._write(lambda: setattr(self, "_links", left))
+
+    def tokens(self) -> list[TokenRow]:
+        with self._lock:
+            return sorted(self._tokens.values(), key=lambda row: (row.made, row.digest))
+
+    def put_token(self, row: TokenRow) -> None:
+        self._write(lambda: self._tokens.update({row.digest: row}))
+
+    def drop_tokens(self, digests: Iterable[str]) -> None:
+        wanted = set(digests)
+        self._write(lambda: [self._tokens.pop(digest, None) for digest in wanted])
 
     def _write(self, change: Callable[[], object]) -> None:
         with self._lock:

@@ -16,16 +16,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from quietline.access.ports import CertificateRow, SessionRow, StaffRow
+from quietline.access.ports import CertificateRow, FactorRow, LinkRow, SessionRow, StaffRow, TokenRow
 from quietline.errors import ConfigError, Unavailable
 
 _SQL_FILE: Final = Path(__file__).with_name("staff.sql")
-_VERSION: Final = 1  # of the layout; PRAGMA user_version
+_VERSION: Final = 2  # of the layout; PRAGMA user_version
 _BUSY_SECONDS: Final = 5.0  # how long to wait for another process (backup) that holds the file
 
 
 class SqliteStaff:
-    """StaffStore, SessionStore and GrantStore in one file, mode 0600.
+    """All stores of `ports.py` in one file, mode 0600.
 
     Raises Unavailable when it cannot be used, ConfigError when another version of the program made it.
     """
@@ -72,9 +72,12 @@ class SqliteStaff:
             with self._writing() as db:
                 for row in rows:
                     agent = row.agent
-                    db.execute(self._sql["put_staff"], {**asdict(row), "skills": json.dumps(row.skills)})
+                    self._put_staff(db, row)
         except sqlite3.IntegrityError:
             raise ConfigError(f"staff {agent}: another account has this login; choose another") from None
+
+    def _put_staff(self, db: sqlite3.Connection, row: StaffRow) -> None:
+        db.execute(self._sql["put_staff"], {**asdict(row), "skills": json.dumps(row.skills)})
 
     def certificates(self, agent: str) -> list[CertificateRow]:
         return [CertificateRow(*row) for row in self._read("certificates", agent)]
@@ -89,11 +92,11 @@ class SqliteStaff:
     # -- SessionStore
 
     def sessions(self) -> list[SessionRow]:
-        return [SessionRow(*row) for row in self._read("sessions")]
+        return [SessionRow(**{**dict(row), "methods": _words(row["methods"])}) for row in self._read("sessions")]
 
     def put_session(self, row: SessionRow) -> None:
         with self._writing() as db:
-            db.execute(self._sql["put_session"], asdict(row))
+            db.execute(self._sql["put_session"], {**asdict(row), "methods": " ".join(row.methods)})
 
     def touch_sessions(self, seen: Sequence[tuple[str, float]]) -> None:
         with self._writing() as db:
@@ -102,6 +105,47 @@ class SqliteStaff:
     def drop_sessions(self, digests: Iterable[str]) -> None:
         with self._writing() as db:
             db.executemany(self._sql["drop_session"], [(digest,) for digest in digests])
+
+    # -- FactorStore
+
+    def factors(self, agent: str) -> FactorRow | None:
+        return next((FactorRow(*row) for row in self._read("factors", agent)), None)
+
+    def put_factors(self, row: FactorRow) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["put_factors"], asdict(row))
+
+    def put_factors_and_staff(self, row: FactorRow, account: StaffRow) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["put_factors"], asdict(row))
+            self._put_staff(db, account)
+
+    # -- LinkStore
+
+    def links(self) -> list[LinkRow]:
+        return [LinkRow(*row) for row in self._read("all_links")]
+
+    def put_link(self, row: LinkRow) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["drop_links"], (row.agent,))
+            db.execute(self._sql["put_link"], asdict(row))
+
+    def drop_links(self, agent: str) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["drop_links"], (agent,))
+
+    # -- TokenStore
+
+    def tokens(self) -> list[TokenRow]:
+        return [TokenRow(**{**dict(row), "scopes": _words(row["scopes"])}) for row in self._read("tokens")]
+
+    def put_token(self, row: TokenRow) -> None:
+        with self._writing() as db:
+            db.execute(self._sql["put_token"], {**asdict(row), "scopes": " ".join(row.scopes)})
+
+    def drop_tokens(self, digests: Iterable[str]) -> None:
+        with self._writing() as db:
+            db.executemany(self._sql["drop_token"], [(digest,) for digest in digests])
 
     # -- GrantStore
 
@@ -125,11 +169,15 @@ class SqliteStaff:
         self._check_version()
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = 1"):
             self._db.execute(f"PRAGMA {pragma}")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version == 1:
+            # Crash here: nothing has changed yet; the next start migrates.
+            self._db.executescript(f"BEGIN IMMEDIATE; {self._sql['from_1']} COMMIT;")
         self._db.executescript(self._sql["schema"])
 
     def _check_version(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):  # 0: a new file
+        if version not in (0, 1, _VERSION):  # 0: a new file
             raise ConfigError(
                 f"{self._path.name}: layout {version}, this program reads {_VERSION}; use its own version"
             )
@@ -164,7 +212,11 @@ class SqliteStaff:
 
 def _staff(row: sqlite3.Row) -> StaffRow:
     values = dict(row)
-    return StaffRow(**{**values, "skills": _skills(values["skills"])})
+    return StaffRow(**{**values, "skills": _skills(values["skills"]), "second": values["second"] != 0})
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(str(text).split())
 
 
 def _skills(text: str) -> tuple[str, ...]:

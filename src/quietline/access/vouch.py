@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from quietline.access.ports import CertificateRow, GrantStore, SessionRow, SessionStore, StaffRow
+from quietline.access.ports import CertificateRow, FactorRow, GrantStore, SessionRow, SessionStore, StaffRow
 from quietline.errors import TamperError
 
 log = structlog.get_logger()
@@ -53,6 +53,15 @@ class Voucher:
         """The row, if we wrote it and nothing newer. Raises TamperError naming the agent's token and the class."""
         name = (row.agent, row.data_class)
         self._check("certificate", name, lambda: _certificate_content(row), row.voucher, row.version)
+        return row
+
+    def factors(self, row: FactorRow) -> FactorRow:
+        """The row with its voucher."""
+        return replace(row, voucher=self._mac("factors", _factor_content(row)))
+
+    def check_factors(self, row: FactorRow) -> FactorRow:
+        """The row, if we wrote it and nothing newer. Raises TamperError naming the agent's token."""
+        self._check("factors", (row.agent,), lambda: _factor_content(row), row.voucher, row.version)
         return row
 
     def mark(self, kind: str, content: list[Any]) -> str:
@@ -148,7 +157,7 @@ class VouchedState:
 
 
 def _session_content(row: SessionRow) -> list[Any]:
-    return [row.digest, row.agent, float(row.opened)]
+    return [row.digest, row.agent, float(row.opened), float(row.authenticated), list(row.methods)]
 
 
 def _sorted(record: dict[str, Any]) -> list[Any]:
@@ -157,7 +166,12 @@ def _sorted(record: dict[str, Any]) -> list[Any]:
 
 def _staff_content(row: StaffRow) -> list[Any]:
     who = [row.agent, row.login, row.name.hex(), row.password]
-    return [*who, row.role, row.store, list(row.skills), float(row.starts), float(row.ends), row.leaf, int(row.version)]
+    job = [row.role, row.store, list(row.skills), float(row.starts), float(row.ends), row.leaf, int(row.version)]
+    return [*who, *job, *(["second"] if row.second else [])]  # as layout 1 had it where there is none
+
+
+def _factor_content(row: FactorRow) -> list[Any]:
+    return [row.agent, row.record.hex(), row.leaf, int(row.version)]
 
 
 def _certificate_content(row: CertificateRow) -> list[Any]:

@@ -48,7 +48,13 @@ ANA = {
 
 def vault_config(folder: Path, users: Users | None = None, **vault: Any) -> Config:
     """Two stores of two controllers, one named trunk; argon2id at OWASP's least."""
-    limits = {"argon2_memory_kib": 19_456, "argon2_passes": 2, "ledger_wait_seconds": 5.0, **vault}
+    limits = {
+        "second_factor_roles": (),
+        "argon2_memory_kib": 19_456,
+        "argon2_passes": 2,
+        "ledger_wait_seconds": 5.0,
+        **vault,
+    }
     return Config(
         paths=Paths(state=folder / "state", run=folder / "run", log=folder / "log"),
         users=users or Users("", "", "", "", ""),

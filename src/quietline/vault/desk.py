@@ -6,6 +6,7 @@ Every question carries the session's token; who that is and what they may do is 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from quietline.access.decide import HUBS, Principal, Role
 from quietline.access.identity import Identity
@@ -13,6 +14,7 @@ from quietline.access.passwords import Passwords
 from quietline.access.ports import SessionRow
 from quietline.access.sessions import Sessions, csrf_of
 from quietline.access.sign_in import SignIn
+from quietline.access.step_up import Needs, require_step_up
 from quietline.clock import Clock
 from quietline.errors import ConfigError, Denied, TamperError
 from quietline.ledger.vocabulary import Kind
@@ -37,11 +39,13 @@ class Desk:
         passwords: Passwords,
         phones: Phones,
         looks: Looks,
+        second_roles: Collection[str] = (),
     ) -> None:
         self._clock, self._journal, self._identity = clock, journal, identity
         self._sessions, self._sign_in, self._phones = sessions, sign_in, phones
         self._passwords = passwords
         self.looks = looks
+        self._second_roles = frozenset(second_roles)
 
     async def sign_in(
         self, login: Sealed[str], password: Sealed[str], source: str, new_password: Sealed[str]
@@ -98,6 +102,14 @@ class Desk:
         except TamperError:
             self._journal.soon(Kind.TAMPER_FOUND, row.agent, agent=row.agent, part="staff")
             raise
+
+    async def stepped_up(self, token: str) -> Principal:
+        """`who`, for a sensitive act: proved again within the last five minutes, with the second factor where there is
+        one. Raises as `who`, and Denied("step-up-needed" | "set-up-second-factor")."""
+        who = await self.who(token)
+        needs = Needs(await asyncio.to_thread(self._identity.has_second, who.agent), who.role in self._second_roles)
+        require_step_up(self._sessions.check(token), self._clock.wall(), needs)
+        return who
 
     async def colleagues(self, token: str, grant: str, agents: tuple[str, ...]) -> dict[str, str]:
         """The names of these, to hand a live call to. Raises NotSignedIn, Denied where the call is not theirs."""
