@@ -198,6 +198,10 @@ class Grants:
             self._put_leg(replace(caller, ended=now))
         return [closed for grant in self._on_leg(leg) if (closed := self.close(grant.id, now))]
 
+    def live_of(self, customer: str) -> list[Grant]:
+        """Grants on this customer that are not closed."""
+        return [each for each in self._state.grants.values() if each.customer == customer and each.closed is None]
+
     def of_leg(self, leg: str) -> list[Grant]:
         """Live grants on a leg: none or one."""
         return [each for each in self._on_leg(leg) if each.closed is None]

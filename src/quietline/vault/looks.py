@@ -8,12 +8,12 @@ with training, assurance and reason, (4) is the ceiling kept, (5) the ledger ent
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
 
-from quietline.access.cedar import Policies
+from quietline.access.cedar import Rules
 from quietline.access.decide import Action, Basis, Circumstances, Phase, Principal, decide, survey
 from quietline.access.grants import Grant, Grants
 from quietline.clock import Clock
@@ -41,13 +41,14 @@ class Looks:
     """Lives on the event loop; what blocks goes to threads."""
 
     def __init__(
-        self, clock: Clock, journal: Journal, legs: LegBook, grants: Grants, policies: Policies, records: Records
+        self, clock: Clock, journal: Journal, legs: LegBook, grants: Grants, policies: Rules, records: Records
     ) -> None:
         self._clock, self._journal, self._legs = clock, journal, legs
         self._grants, self._policies, self._records = grants, policies, records
         self._notes: dict[str, str] = {}  # grant -> record of the agent's own note
         self._carded: set[tuple[str, int]] = set()  # (grant, assurance) whose card was counted as a look
         self._surveys: dict[object, Survey] = {}
+        self.bar: Callable[[str], Denied | None] = lambda customer: None  # the rights desk's word: restricted, erased
 
     # -- one field
 
@@ -73,6 +74,8 @@ class Looks:
         """The minimum shown, the rest masked or refused. Raises as `open` does."""
         with self._refusals(who, grant_id, "minimum", action="card"):
             grant = await self._live(who, grant_id)
+            if barred := self.bar(grant.customer):
+                return await self._barred_card(grant, barred)
             now = self._circumstances(grant)
             has = await asyncio.to_thread(self._records.has, grant.customer) if grant.customer else set()
             minimum = [self._records.fields[name] for name in MINIMUM if name in has]
@@ -84,6 +87,13 @@ class Looks:
         rest = self._survey(who, now, [spec for spec in specs if spec.name not in values])
         fields = tuple(_view(spec, values, rest) for spec in specs)
         return Card(now.assurance, bool(grant.customer), (*self._keyed(grant), *fields))
+
+    async def _barred_card(self, grant: Grant, refusal: Denied) -> Card:
+        """Nothing is shown of a customer who is restricted (GDPR 18(2)), and every field says why."""
+        has = await asyncio.to_thread(self._records.has, grant.customer)
+        specs = [spec for spec in self._records.fields.values() if spec.name in has]
+        fields = tuple(refused(spec, refusal) for spec in specs)
+        return Card(self._grants.assurance(grant), True, (*self._keyed(grant), *fields))
 
     async def holds(self, who: Principal, grant_id: str) -> None:
         """Whether this agent is on this live call. Raises Denied as `open` does, EdgeUnavailable."""
@@ -120,6 +130,8 @@ class Looks:
         certified = who.current(now.now)
         names = tuple(spec.name for spec in specs)
         key = (
+            self._policies.digest,
+            int(now.now // 60) if self._policies.by_the_clock else 0,
             who.agent,
             who.role,
             who.store,
@@ -219,6 +231,9 @@ class Looks:
             self._journal.soon(Kind.GRANT_CLOSED, grant=grant.id, leg=grant.caller_leg, agent=grant.agent, why="edge")
 
     def _circumstances(self, grant: Grant) -> Circumstances:
+        """Every way to a value passes here. Raises Denied("restricted" | "erased")."""
+        if barred := self.bar(grant.customer):
+            raise barred
         leg = self._legs.get(grant.caller_leg)
         now = self._clock.wall()
         controller = leg.controller if leg else ""

@@ -1,0 +1,1 @@
+"""SQL of the rights desk: a numbered migration and named statements."""
