@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import structlog
 
+from quietline.collector import let_go
 from quietline.errors import Denied, RelayUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.live.aliases import alias
@@ -100,6 +101,7 @@ class Call(Handover):
                 await self._story()
         except* CallOver as over:
             self.progress.outcome = str(_first(over))
+            let_go(over)
         except* RelayUnavailable:
             self.progress.outcome = "relay_lost"
             self.house.recorder.record(Kind.FAULT, self.leg.id, part="relay")
@@ -107,6 +109,7 @@ class Call(Handover):
             self._tasks = None
             self._stop_timers()
             await self._close()
+            self._let_go()
 
     async def _story(self) -> None:
         for step in STORY[self.progress.step :]:
@@ -407,6 +410,11 @@ class Call(Handover):
         for timer in (self._unsaved, self._heartbeat):
             if timer:
                 timer.cancel()
+
+    def _let_go(self) -> None:
+        """Of whatever points back here: the call is freed with its last reference, and no collector looks for it."""
+        for part in ("_attendant", "_place", "_recognising", "_verifying"):
+            self.__dict__.pop(part, None)
 
     def record(self) -> dict[str, Any]:
         """Everything another life of this process needs to go on. Personal: the journal seals it."""

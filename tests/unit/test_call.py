@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -624,3 +626,23 @@ async def test_the_company_is_gone_before_the_two_are_joined(stage: Stage) -> No
     await stage.talking(call)
     did = stage.media.did
     assert not [verb for verb in did[did.index("bridge AG1") :] if verb.startswith(("play", "loop"))]
+
+
+async def test_a_call_that_is_over_leaves_the_collector_nothing(stage: Stage) -> None:
+    """A look for cycles stops every call for as long as it takes: what was a call must be gone by itself."""
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call()
+    task = stage.start(call)
+    await stage.talking(call)
+    gc.collect()
+    gc.disable()
+    try:
+        stage.leg.happens(LegEventKind.ENDED)
+        await stage.end(task)
+        over = weakref.ref(call)
+        stage.tasks.remove(task)
+        del call, task
+        await asyncio.sleep(0.01)
+        assert over() is None
+    finally:
+        gc.enable()
