@@ -31,7 +31,7 @@ from quietline.testing.vault_house import ANA, ANA_NUMBER, STORE_NUMBER, vault_c
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.callbacks import Callbacks
 from quietline.vault.calls import Calls
-from quietline.vault.importing import Importer, read_batch
+from quietline.vault.importing import read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.leg_book import LegBook
@@ -39,6 +39,7 @@ from quietline.vault.looks import Looks
 from quietline.vault.records import Records, open_records_database
 from quietline.vault.remembered import Remembered
 from quietline.vault.schema import FIELDS, MINIMUM, DataClass, Reason
+from quietline.vault.storing import Importer
 
 T = TypeVar("T")
 TICKET = Ticket("test", "test", 0)

@@ -13,9 +13,10 @@ from quietline.sealed import Sealed, Ticket
 from quietline.testing.vault import MemoryKms
 from quietline.testing.vault_house import ANA
 from quietline.vault.blind_index import CUSTOMER_KEY, EMAIL, ORDER, PHONE, BlindIndex
-from quietline.vault.importing import Importer, read_batch
+from quietline.vault.importing import read_batch
 from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.records import Records, open_records_database
+from quietline.vault.storing import Importer
 
 T = Ticket("admin", "import", 3)
 BRANDS = {"brand"}
@@ -75,7 +76,7 @@ class Shop:
         self.importer = Importer(self.ring, self.index, self.records, "GB")
 
     def load(self, *customers: dict[str, Any]) -> int:
-        return self.importer.store(read_batch(list(customers), {"brand", "franchise-a"}), T)
+        return self.importer.store(read_batch(list(customers), {"brand", "franchise-a"}), T).with_phone
 
     def plain(self, customer: str, name: str) -> str:
         value = self.records.open(customer, name, T)

@@ -71,6 +71,7 @@ MEANING = {
     "config.applied": "A chain, or stores shut by hand, were about to be in force: SHA-256 of the file, and counts.",
     "key.changed": "The key-encryption key was made.",
     "records.imported": "So many customers were about to be imported.",
+    "records.compared": "So many customers were compared with what is on record, by a dry run.",
     "note.written": "An agent's note was about to be stored.",
     "right.opened": "A customer's request was opened: which right, how they were identified, to which level.",
     "right.refused": "A request was not opened, or an erasure not carried out, with the closed word why.",

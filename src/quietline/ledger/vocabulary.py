@@ -45,6 +45,7 @@ class Kind(StrEnum):
     CONFIG_APPLIED = "config.applied"
     KEY_CHANGED = "key.changed"
     RECORDS_IMPORTED = "records.imported"
+    RECORDS_COMPARED = "records.compared"
     NOTE_WRITTEN = "note.written"
     RIGHT_OPENED = "right.opened"
     RIGHT_REFUSED = "right.refused"

@@ -25,7 +25,6 @@ from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.skills import parse_skills
 from quietline.vault.applied_staff import AppliedStaff
-from quietline.vault.importing import Importer, read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
 from quietline.vault.ports import StaffMember
@@ -63,12 +62,11 @@ class Admin:
         sessions: Sessions,
         phones: Phones,
         trunks: Trunks,
-        importer: Importer,
         make_keys: Callable[[Iterable[str]], None],
         export: Callable[[Path], Awaitable[int]],
     ) -> None:
         self._clock, self._journal, self._identity, self._passwords = clock, journal, identity, passwords
-        self._sessions, self._phones, self._importer = sessions, phones, importer
+        self._sessions, self._phones = sessions, phones
         self.trunks = trunks
         self._export = export
         self._stores = StoresInForce(config)
@@ -201,15 +199,6 @@ class Admin:
 
     async def phone_revoke(self, agent: str) -> None:
         await self._phones.revoke(agent)
-
-    # -- customers
-
-    async def import_customers(self, batch: Any) -> dict[str, int]:
-        """Seal and index a batch (importing.py): {"stored", "with_phone"}. Raises ConfigError and stores none of it."""
-        customers = read_batch(batch, {store.controller for store in self._stores})
-        ticket = await self._journal.first(Kind.RECORDS_IMPORTED, "admin", "import", customers=len(customers))
-        with_phone = await asyncio.to_thread(self._importer.store, customers, ticket)
-        return {"stored": len(customers), "with_phone": with_phone}
 
     # -- the ledger
 

@@ -20,7 +20,7 @@ from dataclasses import field as dataclass_field
 import phonenumbers
 
 from quietline.errors import TamperError
-from quietline.vault.database import Database, load_sql
+from quietline.vault.database import Database, Row, load_sql
 from quietline.vault.keys import Keyring
 
 SQL = load_sql("keys.sql")
@@ -114,26 +114,40 @@ class BlindIndex:
 
     def find_by(self, field: str, token: bytes) -> str:
         """`find` for a token that is at hand."""
-        rows = self._database.read(SQL["index_find"], (field, token))
-        for subject, mac in rows:
-            if not hmac.compare_digest(mac, self._mac(field, token, subject)):
-                raise TamperError("blind index: a row was changed behind our back")
-        return str(rows[0][0]) if len(rows) == 1 else ""
+        found = self._checked(field, token, self._database.read(SQL["index_find"], (field, token)))
+        return found[0] if len(found) == 1 else ""
 
     def replace(self, controller: str, subject: str, values: Iterable[tuple[str, str]]) -> None:
         """Index the subject under these (field, normalised) pairs, and for these fields under no others. Durable."""
         self.write([IndexRow(controller, subject, field, value) for field, value in values])
 
-    def write(self, replacing: Iterable[IndexRow], adding: Iterable[IndexRow] = ()) -> None:
-        """Many at once, in one transaction: `replacing` rows push out older ones of their subject and field."""
+    def every(self, controller: str, field: str, normalised: str) -> list[str]:
+        """Everybody whom this value leads to, at most 20: an import looks for twins. Raises TamperError."""
+        token = self.token(controller, field, normalised)
+        return self._checked(field, token, self._database.read(SQL["index_every"], (field, token)))
+
+    def write(
+        self, replacing: Iterable[IndexRow], adding: Iterable[IndexRow] = (), gone: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Many at once, in one transaction: `replacing` rows push out older ones of their subject and field.
+
+        gone: (subject, field) pairs that lead nowhere from now on.
+        """
         replaced = [self._row(row) for row in replacing]
         rows = replaced + [self._row(row) for row in adding]
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(SQL["index_clear"], {(subject, field) for field, _, subject, _ in replaced})
+            cleared = {(subject, field) for field, _, subject, _ in replaced} | set(gone)
+            connection.executemany(SQL["index_clear"], cleared)
             connection.executemany(SQL["index_add"], rows)
 
         self._database.write(work)
+
+    def _checked(self, field: str, token: bytes, rows: list[Row]) -> list[str]:
+        for subject, mac in rows:
+            if not hmac.compare_digest(mac, self._mac(field, token, subject)):
+                raise TamperError("blind index: a row was changed behind our back")
+        return [str(subject) for subject, _ in rows]
 
     def erase(self, subject: str) -> None:
         """Delete every row of this subject, from the write-ahead log too."""

@@ -23,10 +23,10 @@ from quietline.vault.schema import FIELDS, DataClass, FieldSpec
 
 SQL = load_sql("records.sql")
 TOKEN_BYTES = 16
-CUSTOMER, ORDER, NOTE, TICKET, INVOICE = "customer", "order", "note", "ticket", "invoice"
+CUSTOMER, ORDER, NOTE, TICKET = "customer", "order", "note", "ticket"
 CONSENT, RECORDING = "consent", "recording"
 DAY_SECONDS = 86_400
-_KINDS = {"order": ORDER, "service": NOTE, "ticket": TICKET, "invoice": INVOICE, "consent": CONSENT}
+_KINDS = {"order": ORDER, "service": NOTE, "ticket": TICKET, "invoice": ORDER, "consent": CONSENT}
 _KINDS["recording"] = RECORDING
 
 
@@ -34,9 +34,9 @@ _KINDS["recording"] = RECORDING
 class NewRecord:
     """Fields to seal as one record of a customer.
 
-    kind: "customer", "order", "note", "ticket", "invoice", "consent" or "recording". record: one to update, "" for a
-    new one. day: UTC days since 1970 when it was placed or written, 0 for today. first: the customer has no record
-    yet, so nothing is looked for.
+    kind: "customer", "order" (its invoice with it), "note", "ticket", "consent", "recording". record: one to update,
+    "" for a new one. day: UTC days since 1970 when it was placed or written, 0 for today. first: the customer has no
+    record yet, so nothing is looked for.
     """
 
     controller: str
@@ -137,6 +137,11 @@ class Records:
     def controller_of(self, customer: str) -> str:
         """Who is the GDPR controller of this customer; "" for a customer we do not have."""
         rows = self._database.read(SQL["controller_of"], (customer,))
+        return str(rows[0][0]) if rows else ""
+
+    def customer_of(self, record: str) -> str:
+        """Whose record this is; "" for none we have."""
+        rows = self._database.read(SQL["customer_of"], (record,))
         return str(rows[0][0]) if rows else ""
 
     def count(self) -> int:

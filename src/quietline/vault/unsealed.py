@@ -39,9 +39,9 @@ from quietline.vault.bodies import Bodies
 from quietline.vault.callbacks import PREFIX, Callbacks
 from quietline.vault.calls import Calls
 from quietline.vault.custom import catalogue
+from quietline.vault.customers import Customers, customers_of
 from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
-from quietline.vault.importing import Importer
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.leg_book import LegBook, dump, load
@@ -103,6 +103,7 @@ class Unsealed:
     remembered: Remembered
     agent_legs: dict[str, str]  # grant -> the agent's leg
     changed_legs: set[str]
+    customers: Customers
 
     # -- background
 
@@ -221,6 +222,7 @@ class _Core:
         opened = Unsealed(
             calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
             agent_legs, changed,
+            customers_of(config, journal, self.keyring, self.index, self.records, _country(config)),
         )  # fmt: skip
         legs.on_change = lambda leg: opened.changed_legs.add(leg)
         return opened
@@ -287,7 +289,6 @@ class _Core:
         sign_in = SignIn(identity, self.passwords, clock)
         roles = config.vault.second_factor_roles
         desk = Desk(clock, journal, identity, sessions, sign_in, self.passwords, phones, looks, roles)
-        importer = Importer(self.keyring, self.index, self.records, _country(config))
         return desk, Admin(
             config,
             clock,
@@ -297,7 +298,6 @@ class _Core:
             sessions,
             phones,
             trunks,
-            importer,
             sealer.make_keys,
             self.ledger.export,
         )

@@ -1,4 +1,4 @@
-"""What root may ask: customers, staff, phones, trunks, the ledger's export.
+"""What root may ask: staff, phones, trunks, the ledger's export.
 
 One small function an operation: take the fields, ask the part, answer plain data.
 """
@@ -12,10 +12,6 @@ from quietline.vault.admin import NewAccount
 from quietline.vault.operations import Answer, Fields
 from quietline.vault.unsealed import Unsealed
 from quietline.wire import Frame
-
-
-async def _import_customers(parts: Unsealed, fields: Fields) -> Frame:
-    return dict(await parts.admin.import_customers(fields.raw("customers")))
 
 
 async def _staff_add(parts: Unsealed, fields: Fields) -> Frame:
@@ -92,7 +88,6 @@ async def _fault(parts: Unsealed, fields: Fields) -> Frame:
 
 
 ANSWERS: dict[str, Answer[Unsealed]] = {
-    "import_customers": _import_customers,
     "staff_add": _staff_add,
     "staff_find": _staff_find,
     "staff_list": _staff_list,

@@ -19,6 +19,9 @@ INSERT INTO secret (name, wrapped) VALUES (?, ?)
 -- name: index_find
 SELECT subject, mac FROM blind_index WHERE field = ? AND token = ? LIMIT 2
 
+-- name: index_every
+SELECT subject, mac FROM blind_index WHERE field = ? AND token = ? LIMIT 20
+
 -- name: index_add
 INSERT OR IGNORE INTO blind_index (field, token, subject, mac) VALUES (?, ?, ?, ?)
 

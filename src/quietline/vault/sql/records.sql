@@ -7,6 +7,9 @@ SELECT id, controller FROM record WHERE customer = ? AND kind = ? ORDER BY seq D
 -- name: controller_of
 SELECT controller FROM record WHERE customer = ? ORDER BY seq LIMIT 1
 
+-- name: customer_of
+SELECT customer FROM record WHERE id = ?
+
 -- name: put_field
 INSERT INTO field (record, name, class, revision, sealed, changed) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (record, name) DO UPDATE SET class = excluded.class, revision = excluded.revision, sealed = excluded.sealed,
