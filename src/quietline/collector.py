@@ -11,7 +11,10 @@ import gc
 from traceback import clear_frames
 
 YOUNG = 10_000  # objects made before a look at the young ones: some ten calls of the controller, a few MB
-OLDER = (10, 10)  # looks before one at the older ones: every 100,000 objects, and every 1,000,000; as is the default
+OLDER = (
+    10,
+    100,
+)  # looks before one at the older ones: every 100,000 objects, and every 10,000,000 (0.13 s at 200 calls/s)
 
 
 def settle() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from quietline.sip import core as core_module
 from quietline.sip.message import Request, Response
 from quietline.sip.parse import parse
 from quietline.sip.session import Phase, Send, Session, What
-from quietline.sip.transaction import LIFE, TRYING_AFTER
+from quietline.sip.transaction import LIFE, TRYING_AFTER, Transaction
 from quietline.testing.sip_network import ANSWER, OFFER, A, B, Network, call, methods, pair, sent, statuses
 
 
@@ -446,3 +448,19 @@ def test_legs_that_are_over_are_not_kept_by_a_timer_minutes_away(monkeypatch: py
         network.run(network.now)
     kept = [item for _, _, item in network.agents[A].core._due if isinstance(item, Session)]
     assert len(kept) < 40
+
+
+def test_a_leg_that_is_over_is_freed_by_its_last_reference() -> None:
+    """A cycle would wait for the collector, which stops every call while it looks (collector.py)."""
+    network = pair()
+    one, _ = call(network)
+    gc.collect()
+    gc.disable()
+    try:
+        do(network, A, "hang_up", one)
+        gone(network)
+        network.heard.clear()
+        del one, _
+        assert not [each for each in gc.get_objects() if isinstance(each, Session | Transaction)]
+    finally:
+        gc.enable()

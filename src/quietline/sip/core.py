@@ -188,7 +188,7 @@ class Core:
         if session.pending:
             self.answer(session.pending.transaction, 487, now)  # RFC 3261 §15.1.2
         session.phase = Phase.ENDED
-        session.pending = session.unacked = session.reinvite = None
+        session.pending = session.unacked = session.reinvite = session.invite = None  # which point back here
         self.sessions.pop(session.dialog.key, None)
         self.invited.pop((session.dialog.call_id, session.dialog.remote_tag), None)
         self._over += 1
