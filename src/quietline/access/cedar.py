@@ -89,6 +89,7 @@ class Policies:
 
     def __init__(self, policies: str, schema: str, nodes: Iterable[Node], zone: tzinfo = UTC) -> None:
         self.digest = hashlib.sha256(f"{schema}\0{policies}".encode()).hexdigest()
+        self.text = policies
         self.zone = zone
         self.by_the_clock = any(word in policies for word in CLOCK_WORDS)
         self._schema = _schema(schema)

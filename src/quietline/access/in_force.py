@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from quietline.access.cedar import POLICIES, Policies, Question, Verdict
@@ -25,6 +26,8 @@ from quietline.access.decide import (
 )
 from quietline.errors import ConfigError
 from quietline.vault.schema import FIELDS, MINIMUM, FieldSpec, Reason
+
+SOME_DAY: Final = 1_795_775_400.0  # any time of a working day will do
 
 
 class PoliciesInForce:
@@ -90,8 +93,9 @@ def must_answer(policies: Policies, fields: Sequence[FieldSpec]) -> None:
     Strict validation lets rules through that err when they are asked (integer overflow), and a schema of the house's
     own may lack an action. Asked here, so that a set which would deny everything is not taken in.
     """
+    classes = [str(each.data_class) for each in fields]
     for role in Role:
-        who = Principal("ag_check", role, "store", frozenset({"brand"}), {str(each.data_class): 2.0 for each in fields})
+        who = Principal("ag_check", role, "store", frozenset({"brand"}), dict.fromkeys(classes, SOME_DAY + 60))
         questions = [_sample(policies, who, action, each) for action in Action for each in _about(action, fields)]
         wrong = [each for each, verdict in zip(questions, policies.ask_all(questions), strict=True) if verdict.error]
         if wrong:
@@ -104,6 +108,6 @@ def _about(action: Action, fields: Sequence[FieldSpec]) -> Sequence[FieldSpec | 
 
 
 def _sample(policies: Policies, who: Principal, action: Action, what: FieldSpec | None) -> Question:
-    call = Circumstances(Phase.LIVE, "brand", 3, 1.0, 2.0)
+    call = Circumstances(Phase.LIVE, "brand", 3, SOME_DAY, SOME_DAY + 60)
     reason = next(iter(Reason)) if action in REASONED else None
     return question_of(policies.zone, who, action, call, what, reason)

@@ -7,7 +7,7 @@ deadline), and each person is one that the rules tell apart. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,7 +15,6 @@ from quietline.access.cedar import Rules, Verdict
 from quietline.access.decide import (
     FIELD_ACTIONS,
     REASONED,
-    TAKES_CALLS,
     TIMED,
     Action,
     Circumstances,
@@ -28,7 +27,9 @@ from quietline.access.decide import (
 from quietline.vault.schema import DataClass, FieldSpec, Reason
 
 NOW: Final = datetime(2026, 11, 27, 10, 30, tzinfo=UTC).timestamp()  # a Friday, in opening hours
+USUAL: Final = "10:30"
 OURS: Final = "brand"
+MOST: Final = 200  # questions in one go: about 15 ms
 THEIRS: Final = "franchise-9"
 CURRENT: Final = {each.value: NOW + 86_400 for each in DataClass}
 LAPSED: Final = {each.value: NOW - 1 for each in DataClass}
@@ -48,7 +49,7 @@ class Case:
     assurance: int = 3
     phase: Phase = Phase.LIVE
     until: str = "open"
-    moment: str = "10:30"
+    moment: str = USUAL
 
     def words(self) -> str:
         """One line, such as "agent reveal contact.name for order_status at 2, live"."""
@@ -59,7 +60,7 @@ class Case:
             parts.append("in time" if self.until == "open" else "too late")
         elif self.action is not Action.EXPORT:
             parts.append(self.phase.value.replace("_", "-"))
-        return " ".join(part for part in parts if part) + ("" if self.moment == "10:30" else f" {self.moment}")
+        return " ".join(part for part in parts if part) + ("" if self.moment == USUAL else f" {self.moment}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +118,25 @@ def circumstances_of(case: Case, rules: Rules) -> Circumstances:
     """The call of a case; its customer is the brand's."""
     hour, minute = map(int, case.moment.split(":"))
     local = datetime.fromtimestamp(NOW, rules.zone).replace(hour=hour, minute=minute)
-    now = NOW if case.moment == "10:30" else local.timestamp()
+    now = NOW if case.moment == USUAL else local.timestamp()
     until = now + 60 if case.until == "open" else now
     return Circumstances(case.phase, OURS, case.assurance, now, until)
 
 
-def every_case(fields: Sequence[FieldSpec]) -> Iterator[Case]:
+def every_case(fields: Sequence[FieldSpec], moments: Sequence[str] = (USUAL,)) -> Iterator[Case]:
     """The whole matrix, people in a row, so that `ask` is quick."""
     for who in PEOPLE:
         for action in Action:
-            for field in [spec.name for spec in fields] if action in FIELD_ACTIONS else [""]:
-                for reason in [each.value for each in Reason] if action in REASONED else [""]:
-                    yield from _circumstances(Case(who, action, field, reason))
+            for field, reason in abouts(action, fields):
+                for moment in moments:
+                    yield from _circumstances(Case(who, action, field, reason, moment=moment))
+
+
+def abouts(action: Action, fields: Sequence[FieldSpec]) -> list[tuple[str, str]]:
+    """Every field and reason that this action may be asked about; "" where it has none."""
+    names = [spec.name for spec in fields] if action in FIELD_ACTIONS else [""]
+    reasons = [reason.value for reason in Reason] if action in REASONED else [""]
+    return [(name, reason) for name in names for reason in reasons]
 
 
 def best_case(who: str, action: Action, field: str, reason: str) -> Case:
@@ -137,25 +145,20 @@ def best_case(who: str, action: Action, field: str, reason: str) -> Case:
     return Case(who, action, field, reason, 3, phase)
 
 
-def takes_calls(who: str) -> bool:
-    """Whether this person's role does."""
-    return PEOPLE[who].role in TAKES_CALLS
-
-
 def _circumstances(case: Case) -> Iterator[Case]:
     levels = range(4) if case.action in FIELD_ACTIONS and case.action is not Action.BREAK_GLASS else [3]
     timed = case.action in TIMED
     for level in levels:
         for phase in Phase if not timed and case.action is not Action.EXPORT else [Phase.LIVE]:
             for until in ("open", "over") if timed else ["open"]:
-                yield Case(case.who, case.action, case.field, case.reason, level, phase, until)
+                yield replace(case, assurance=level, phase=phase, until=until)
 
 
 def _runs(cases: Sequence[Case]) -> Iterator[tuple[int, int]]:
-    """Stretches of one person: a batch is about one principal."""
+    """Stretches of one person (a batch is about one principal), bounded, so that others get their turn between them."""
     start = 0
     for place in range(1, len(cases) + 1):
-        if place == len(cases) or cases[place].who != cases[start].who:
+        if place == len(cases) or place - start == MOST or cases[place].who != cases[start].who:
             yield start, place
             start = place
 

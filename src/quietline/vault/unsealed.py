@@ -16,11 +16,10 @@ from typing import Any, Protocol
 import structlog
 
 from quietline import config_file
-from quietline.access.cedar import Policies
+from quietline.access.cedar import Rules
 from quietline.access.codes import CodeLimits, Codes
 from quietline.access.grants import GrantLimits, Grants
 from quietline.access.identity import Identity
-from quietline.access.in_force import load_policies
 from quietline.access.passwords import PasswordLimits, Passwords
 from quietline.access.ports import GrantStore
 from quietline.access.sessions import SessionLimits, Sessions
@@ -47,6 +46,7 @@ from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.leg_book import LegBook, dump, load
 from quietline.vault.looks import Looks
 from quietline.vault.phones import Phones
+from quietline.vault.policies import VaultPolicies, open_policies
 from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
 from quietline.vault.records import Records, open_records_database
 from quietline.vault.remembered import Remembered
@@ -104,6 +104,7 @@ class Unsealed:
     agent_legs: dict[str, str]  # grant -> the agent's leg
     changed_legs: set[str]
     customers: Customers
+    policies: VaultPolicies
 
     # -- background
 
@@ -207,8 +208,7 @@ class _Core:
     async def build(self) -> Unsealed:
         world, config = self.world, self.world.config
         journal = Journal(self.ledger, world.clock, config.vault.ledger_wait_seconds)
-        policies = await asyncio.to_thread(load_policies, fields=self.records.fields.values())
-        await journal.receipt(Kind.POLICY_LOADED, digest=policies.digest)
+        policies = await open_policies(config, journal, self.remembered, tuple(self.records.fields.values()))
         await journal.receipt(Kind.CONFIG_LOADED, digest=hashlib.sha256(config_file.dump(config).encode()).hexdigest())
         legs = LegBook(world.leg_key, world.edge, config.vault.leg_ticket_seconds, config.vault.edge_answer_seconds)
         grants = Grants(_grant_limits(config))
@@ -218,11 +218,12 @@ class _Core:
         agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
         calls.callbacks.restore((await asyncio.to_thread(self.remembered.all, PREFIX)).items())
-        desk, admin = await self._people(journal, legs, grants, policies, voucher)
+        desk, admin = await self._people(journal, legs, grants, policies.in_force, voucher)
         opened = Unsealed(
             calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
             agent_legs, changed,
             customers_of(config, journal, self.keyring, self.index, self.records, _country(config)),
+            policies,
         )  # fmt: skip
         legs.on_change = lambda leg: opened.changed_legs.add(leg)
         return opened
@@ -278,7 +279,7 @@ class _Core:
         return sessions
 
     async def _people(
-        self, journal: Journal, legs: LegBook, grants: Grants, policies: Policies, voucher: Voucher
+        self, journal: Journal, legs: LegBook, grants: Grants, policies: Rules, voucher: Voucher
     ) -> tuple[Desk, Admin]:
         config, clock = self.world.config, self.world.clock
         sealer = VaultStaffSealer(self.keyring, self.index)

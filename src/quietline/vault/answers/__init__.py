@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietline.vault.answers import admin, controller, customers, web
+from quietline.vault.answers import admin, controller, customers, policies, web
 from quietline.vault.operations import Answer, Side
 from quietline.vault.unsealed import Unsealed
 
@@ -11,6 +11,7 @@ TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.WEB, web.ANSWERS),
     (Side.ADMIN, admin.ANSWERS),
     (Side.ADMIN, customers.ANSWERS),
+    (Side.ADMIN, policies.ANSWERS),
 )
 LOCKED: dict[str, Side] = dict.fromkeys(("status", "init", "unseal", "seal"), Side.ADMIN)  # service.py answers these
 
