@@ -43,6 +43,7 @@ class Interrupted:
 
 Turn = Offer | Withdraw | GiveUp | Overdue | Interrupted
 
+GATHER = 0.01  # seconds between what happens and pages being told; a phone rings meanwhile
 LATEST = 20  # calls named when no call is asked about
 MAX_UNREAD = 256  # events a page's subscription may fall behind before it is cut and must ask for a snapshot
 
@@ -329,13 +330,13 @@ class Floor:
             seat.put_nowait(decision)
 
     def _publish(self, agent: str, shown: dict[str, Any] | None = None) -> None:
-        """Their page has changed. Whoever listens is told once the loop comes round: a page that changes three times
-        in one step (an end, the wrap-up, what is shown) is sent once, as it stands then."""
+        """Their page has changed. Whoever listens is told within `GATHER`: a page that changes three times in that time
+        (an end, the wrap-up, what is shown) is sent once, as it stands then, and many agents' pages go as one write."""
         self._revision = max(self._revision + 1, int(self._clock.wall() * 1_000_000))
         self._views[agent] = self._view(agent, shown or {}, self._revision)
         if self._subscribers:
             if not self._changed:
-                asyncio.get_running_loop().call_soon(self._tell)
+                asyncio.get_running_loop().call_later(GATHER, self._tell)
             self._changed[agent] = None
 
     def _tell(self) -> None:
