@@ -198,9 +198,14 @@ class Grants:
             self._put_leg(replace(caller, ended=now))
         return [closed for grant in self._on_leg(leg) if (closed := self.close(grant.id, now))]
 
-    def live_of(self, customer: str) -> list[Grant]:
-        """Grants on this customer that are not closed."""
-        return [each for each in self._state.grants.values() if each.customer == customer and each.closed is None]
+    def forget_customer(self, customer: str, now: float) -> list[Grant]:
+        """The customer was erased: legs and grants know nobody any more, live grants close. Returns those it closed."""
+        for leg in [each for each in self._state.legs.values() if each.customer == customer]:
+            self._put_leg(replace(leg, customer=""))
+        theirs = [each for each in self._state.grants.values() if each.customer == customer]
+        for grant in theirs:
+            self._put_grant(replace(grant, customer=""))
+        return [closed for grant in theirs if (closed := self.close(grant.id, now))]
 
     def of_leg(self, leg: str) -> list[Grant]:
         """Live grants on a leg: none or one."""

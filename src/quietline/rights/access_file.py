@@ -90,6 +90,7 @@ class AccessFile:
     calls: tuple[tuple[float, str], ...]
     looks: tuple[Look, ...]
     recipients: Mapping[str, str]
+    withheld: tuple[str, ...] = ()  # kinds of records left out, because others stand in them (GDPR 15(4))
 
     def as_json(self) -> str:
         """A structured, commonly used, machine-readable form (GDPR 20(1))."""
@@ -102,6 +103,7 @@ class AccessFile:
             "calls": [{"at": stamp(at), "what": what} for at, what in self.calls],
             "who_looked": [{**asdict(each), "at": stamp(each.at)} for each in self.looks],
             "recipients": dict(self.recipients),
+            "withheld": list(self.withheld),
             "kept": {each.value: {"basis": CLASSES[each].basis, "kept": CLASSES[each].kept} for each in DataClass},
         }
         return json.dumps(plain, indent=2, ensure_ascii=False)
@@ -176,6 +178,9 @@ def as_html(file: AccessFile) -> str:
     parts.append(_section("Who looked", _table(("When", "Role", "Store", "At what", "Why"), looks)))
     kept = [(each.value, CLASSES[each].basis, CLASSES[each].kept) for each in DataClass]
     parts.append(_section("Why and how long it is kept", _table(("Class", "Basis", "How long"), kept)))
+    if file.withheld:
+        names = ", ".join(SECTIONS.get(kind, kind) for kind in file.withheld)
+        parts.append(_section("Left out", f"<p>{escape(names)}: other people stand in them (GDPR 15(4)).</p>"))
     parts.append(_section("Who else gets it", _table(("Recipient", "What for"), list(file.recipients.items()))))
     return _PAGE.format(
         request=escape(file.request), made=stamp(file.made), controller=escape(file.controller), body="\n".join(parts)

@@ -17,7 +17,7 @@ from quietline.ledger.merkle import inclusion_proof
 from quietline.ledger.ports import BodySealer, Entry
 from quietline.ledger.records import check_commitment, decode_body
 from quietline.ledger.store import level_bytes, open_reader, read_head
-from quietline.ledger.tiles import TILE_WIDTH, nodes_from_tiles
+from quietline.ledger.tiles import TILE_WIDTH, TileSource, nodes_from_tiles
 from quietline.rights.store import SQL
 from quietline.vault.keys import KeyGoneError
 
@@ -94,7 +94,7 @@ class LedgerReader:
         return opened
 
 
-def _source(db: sqlite3.Connection, size: int):  # type: ignore[no-untyped-def]
+def _source(db: sqlite3.Connection, size: int) -> TileSource:
     def hashes(level: int, index: int) -> bytes:
         width = min(TILE_WIDTH, (size >> 8 * level) - index * TILE_WIDTH)
         return level_bytes(db, level, index, width)

@@ -29,7 +29,7 @@ HOUSE_PURPOSES: Final = {
     "staff-training": "show that only trained people look",
 }
 MEASURES: Final = (
-    "Every value sealed on its own, a data key for each controller, customer and class, wrapped by a key service (32(1)(a)).",
+    "Every value sealed on its own, a data key for each controller, customer and class, wrapped by a key service.",
     "Every leg of a call encrypted; agents see a masked identity.",
     "A look is decided by policy for a reason, on a live call, and written down before it is shown.",
     "An append-only ledger with proofs that anybody can verify offline.",
@@ -53,7 +53,7 @@ def record() -> dict[str, Any]:
         "representative": FILL,
         "data_protection_officer": FILL,
         "activities": [_activity(each) for each in DataClass] + [_house(name) for name in HOUSE_CLASSES],
-        "recipients": "agents of the store concerned; carriers (signalling only); those of `quietline right recipients`",
+        "recipients": "agents of the store concerned; carriers (signalling only); those on the list of recipients",
         "third_countries": f"none by Quietline itself; carriers and gateways: {FILL}",
         "measures": list(MEASURES),
     }

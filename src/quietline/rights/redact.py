@@ -1,7 +1,7 @@
 """What is somebody else's in a customer's file (GDPR 15(4)): contacts in free text, and names of staff. Pure.
 
 A pattern finds e-mail addresses and telephone numbers, a list finds the staff's names. A third person's name in a note
-is found by no pattern: whoever answers reads the notes and withholds what is not the customer's (desk.py, `withhold`).
+is found by no pattern: whoever answers withholds the kinds of records in which others stand (desk.py).
 """
 
 from __future__ import annotations

@@ -153,6 +153,12 @@ class MemoryLedger:
     def state(self) -> str:
         return "failing" if self.fault else "ok"
 
+    async def erase(self, subject: str) -> int:
+        """Forget the entries about this subject; how many."""
+        kept = [entry for entry in self.entries if entry.subject != subject]
+        gone, self.entries = len(self.entries) - len(kept), kept
+        return gone
+
     async def export(self, directory: Path) -> int:
         (directory / "entries").write_text("\n".join(entry.kind for entry in self.entries))
         return len(self.entries)

@@ -132,6 +132,11 @@ class Callbacks:
         async with self._changing:
             await self._forget(token, why)
 
+    async def drop_marked(self, mark: str, why: str) -> None:
+        """`drop` whatever is kept for the number of this mark (its blind-index token, hex)."""
+        if token := self._of_mark.get(mark):
+            await self.drop(token, why)
+
     async def expire(self) -> None:
         """Forget those whose time is over."""
         now = self._journal.now()

@@ -30,6 +30,9 @@ class FileLedger:
         """ "ok", "stalled" or "failing"."""
         return self._log.health().state
 
+    async def erase(self, subject: str) -> int:
+        return await self._log.erase(subject)
+
     async def export(self, directory: Path) -> int:
         return (await self._log.export(directory)).size
 

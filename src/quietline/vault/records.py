@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,28 @@ class Records:
         self._keyring.destroy(*(Owner(controller, customer, data_class) for data_class in gone))
         # Crash here: the rows stay, unreadable; the same call again removes them.
         self._database.write(lambda connection: _erase(connection, customer, gone))
+        self._database.scrub()
+
+    def stored(self, page: int = 2_000) -> Iterator[tuple[str, str, int, str, str]]:
+        """(customer, record, day, field, class) of every value, unopened; `page` customers a read."""
+        rows = self._database.read(SQL["stored"], ("", page))
+        while rows:
+            yield from rows
+            rows = self._database.read(SQL["stored"], (rows[-1][0], page))
+
+    def drop(self, customer: str, values: Sequence[tuple[str, str]]) -> None:
+        """Delete these (record, field) values of a customer, from the write-ahead log too. Their class's key stays."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(SQL["drop_field"], values)
+            connection.execute(SQL["erase_empty"], (customer,))
+
+        if values:
+            self._database.write(work)
+            self._database.scrub()
+
+    def scrub(self) -> None:
+        """What was replaced is gone from the write-ahead log too. Raises Unavailable while that is being read."""
         self._database.scrub()
 
     def _add_all(self, connection: sqlite3.Connection, records: Sequence[NewRecord], ticket: Ticket) -> list[str]:

@@ -40,6 +40,13 @@ DELETE FROM field WHERE record IN (SELECT id FROM record WHERE customer = ?) AND
 -- name: erase_empty
 DELETE FROM record WHERE customer = ? AND NOT EXISTS (SELECT 1 FROM field WHERE record = record.id)
 
+-- name: stored
+SELECT r.customer, r.id, r.day, f.name, f.class FROM record r JOIN field f ON f.record = r.id WHERE r.customer IN
+(SELECT DISTINCT customer FROM record WHERE customer > ? ORDER BY customer LIMIT ?) ORDER BY r.customer, r.seq
+
+-- name: drop_field
+DELETE FROM field WHERE record = ? AND name = ?
+
 -- name: count
 SELECT count(DISTINCT customer) FROM record WHERE kind = 'customer'
 
