@@ -42,6 +42,7 @@ log = structlog.get_logger()
 HEARTBEAT = 10.0  # seconds between probes of each leg
 PROBE_WAIT = 8.0  # seconds for its answer: a dead peer is gone within 20 s (corrections, Media)
 SAVE_WITHIN = 0.02  # seconds
+KNOWN_WITHIN = 0.25  # seconds: a match takes 10 ms (vault/calls.py); then the caller queues as anybody does
 
 
 @dataclass(slots=True)
@@ -144,6 +145,7 @@ class Call(Handover):
             self.progress.vault = "unavailable"
             return
         self.progress.vault, self.progress.assurance = "ok", match.assurance
+        self.progress.last_agent = self.progress.last_agent or match.last_agent  # none who a transfer has named since
 
     # (5) The store's flow runs: it speaks, asks, and leads to a queue or an end. Known and unknown
     # callers hear the same, and nobody waits for the vault.
@@ -175,6 +177,7 @@ class Call(Handover):
     async def _wait(self) -> Event | None:
         """Wait in the queue; None once an agent has the call, else why it was in vain."""
         progress = self.progress
+        await self._known_to(progress.queue)
         self._record(Kind.CALL_QUEUED, queue=progress.queue)
         self._place = Place(
             self.house, self._plan, self.media, progress.id, progress.store, self.language, self._waits_for,
@@ -182,6 +185,12 @@ class Call(Handover):
         )  # fmt: skip
         progress.only_agent = ""
         return await self._turns(self._place) if self._place.take() else Closed()
+
+    async def _known_to(self, queue: str) -> None:
+        """Where the last agent comes first, the vault's word is awaited for a moment; notice and menu take longer."""
+        line = self._plan.queue(queue)
+        if line and line.rule.sticky and self._recognising and not self._recognising.done():
+            await asyncio.wait({self._recognising}, timeout=KNOWN_WITHIN)
 
     async def _turns(self, place: Place) -> Event | None:
         while True:

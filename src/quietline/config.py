@@ -153,6 +153,7 @@ class Vault:
     leg_ticket_seconds: float = 14_400.0  # how long the edge's word for a leg is believed
     callback_seconds: float = 14_400.0  # how long a number is kept for a promised callback
     callback_tries: int = 3  # how often it is dialled
+    last_agent_seconds: float = 604_800.0  # how long the vault knows whom a customer spoke with (`sticky`); 0: not at all
     policies: str = ""  # folder of Cedar rules that the vault's user can read; empty: the shipped ones
     policy_zone: str = "UTC"  # time zone by whose clock rules tell the time of day, such as Europe/London
     erasure_cooling_seconds: float = 259_200.0  # three days in which a request for erasure may be taken back

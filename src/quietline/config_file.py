@@ -204,6 +204,8 @@ def _check_vault(vault: Vault, reader: _Reader) -> None:
     if vault.callback_tries < 1 or vault.callback_seconds <= 0:
         key = "callback_tries" if vault.callback_tries < 1 else "callback_seconds"
         raise reader.error("vault", key, "want more than 0; offer no callbacks in the flows to have none")
+    if vault.last_agent_seconds < 0:
+        raise reader.error("vault", "last_agent_seconds", "want 0 (nothing is kept) or more")
 
 
 def _check_trunks(config: Config, reader: _Reader) -> None:

@@ -34,6 +34,7 @@ from quietline.vault.calls import Calls
 from quietline.vault.importing import read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
+from quietline.vault.last_agent import LastAgents
 from quietline.vault.leg_book import LegBook
 from quietline.vault.looks import Looks
 from quietline.vault.records import Records, open_records_database
@@ -119,9 +120,11 @@ class Looking(RuleBasedStateMachine):
         self.group = asyncio.TaskGroup()
         await self.group.__aenter__()
         channel = MemoryCodeChannel()
-        callbacks = Callbacks(journal, legs, Remembered(self.rows, ring), life=1e9, tries=3)
+        remembered = Remembered(self.rows, ring)
+        callbacks = Callbacks(journal, legs, remembered, life=1e9, tries=3)
+        last = LastAgents(remembered, self.clock, keep=1e9)
         self.vault = Calls(
-            config, self.clock, journal, legs, grants, codes, index, records, callbacks, channel, self.group
+            config, self.clock, journal, legs, grants, codes, index, records, callbacks, channel, self.group, last
         )
         self.looks = Looks(self.clock, journal, legs, grants, POLICIES, records)
         unseal = records.open

@@ -7,6 +7,7 @@ import gc
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -140,6 +141,50 @@ async def test_nobody_waits_for_a_vault_that_hangs(stage: Stage, monkeypatch: py
     assert stage.vault.asked == ["arrive_and_match", "connect"]
     stage.leg.happens(LegEventKind.ENDED)
     await stage.end(task)
+
+
+def sticky(stage: Stage) -> Chain:
+    """A chain whose orders go to the last agent first."""
+    chain = from_config(Config(stores=(NORTH,), queues=(ORDERS,)))
+    line = chain.queues[0]
+    stage.floor.configure([replace(line.rule, sticky=20.0)])
+    return replace(chain, queues=(replace(line, rule=replace(line.rule, sticky=20.0)),))
+
+
+async def test_the_agent_whom_the_caller_knows_comes_first(stage: Stage) -> None:
+    """Mia has been ready for longer."""
+    stage.chain, stage.vault.last_agent = sticky(stage), "noor"
+    for agent in ("mia", "noor"):
+        stage.floor.wish(agent, AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.talking(call)
+    assert call.progress.agent == "noor"
+
+
+async def test_a_vault_that_hangs_costs_the_caller_their_own_agent_and_no_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(leg: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(stage.vault, "arrive_and_match", hangs)
+    stage.chain, stage.vault.last_agent = sticky(stage), "noor"
+    for agent in ("mia", "noor"):
+        stage.floor.wish(agent, AgentState.READY)
+    call = stage.call()
+    stage.start(call)
+    await stage.until(lambda: call.progress.agent)
+    assert call.progress.agent == "mia"
+
+
+async def test_whom_a_transfer_named_stands_before_whom_the_vault_knows(stage: Stage) -> None:
+    stage.vault.last_agent = "noor"
+    stage.floor.wish("mia", AgentState.READY)
+    call = stage.call(last_agent="mia")
+    stage.start(call)
+    await stage.talking(call)
+    assert call.progress.last_agent == "mia"
 
 
 async def test_a_whole_call(stage: Stage) -> None:

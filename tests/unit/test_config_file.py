@@ -74,6 +74,7 @@ BAD = [
     ("[vault]\nargon2_passes = 1", "line 2: [vault] argon2_passes: want at least 2 (OWASP)"),
     ("[vault]\ncallback_tries = 0", "[vault] callback_tries: want more than 0"),
     ("[vault]\ncallback_seconds = 0.0", "[vault] callback_seconds: want more than 0"),
+    ("[vault]\nlast_agent_seconds = -1.0", "[vault] last_agent_seconds: want 0 (nothing is kept) or more"),
     ("edge = 3", "write it as a table"),
     ("[edge\n", "this is not TOML"),
 ]  # fmt: skip

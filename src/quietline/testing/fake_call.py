@@ -281,6 +281,7 @@ class FakeVault:
 
     staff_members: list[StaffMember] = field(default_factory=list)
     assurance: int = 1
+    last_agent: str = ""  # whom every caller spoke with last
     code: str = "424242"
     number: str = "+442079460123"  # the one to ring back
     callback_expires: float = 1e10
@@ -296,14 +297,14 @@ class FakeVault:
 
     async def arrive_and_match(self, leg: Sealed[str]) -> Match:
         self._ask("arrive_and_match")
-        return Match("leg", "cu_token", self.assurance)
+        return Match("leg", "cu_token", self.assurance, self.last_agent)
 
     async def arrive(self, leg: Sealed[str]) -> None:
         self._ask("arrive")
 
     async def match(self, leg: Sealed[str]) -> Match:
         self._ask("match")
-        return Match("leg", "cu_token", self.assurance)
+        return Match("leg", "cu_token", self.assurance, self.last_agent)
 
     async def connect(self, leg: str, agent_leg: Sealed[str]) -> str:
         self._ask("connect")
@@ -336,7 +337,7 @@ class FakeVault:
 
     async def answer_callback(self, callback: str, leg: Sealed[str]) -> Match:
         self._ask("answer_callback")
-        return Match("leg", "cu_token", self.assurance)
+        return Match("leg", "cu_token", self.assurance, self.last_agent)
 
     async def drop_callback(self, callback: str, why: str = "withdrawn") -> None:
         self._ask("drop_callback")

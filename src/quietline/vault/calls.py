@@ -26,6 +26,7 @@ from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
 from quietline.vault.callbacks import Callbacks
 from quietline.vault.card import holds_card_number
 from quietline.vault.journal import Journal
+from quietline.vault.last_agent import LastAgents
 from quietline.vault.leg_book import KnownLeg, LegBook
 from quietline.vault.pace import paced
 from quietline.vault.ports import Callback, CallEvent, CodeChannel, Match
@@ -79,11 +80,13 @@ class Calls:
         callbacks: Callbacks,
         channel: CodeChannel | None,
         background: asyncio.TaskGroup,
+        last_agents: LastAgents,
     ) -> None:
         self._clock, self._journal, self._legs, self._grants = clock, journal, legs, grants
         self._codes, self._index, self._records, self._channel = codes, index, records, channel
         self.callbacks = callbacks
         self._background = background
+        self.last_agents = last_agents
         self._countries = {trunk.name: trunk.country for trunk in config.trunks}
         self._stores = StoresInForce(config)
 
@@ -125,7 +128,8 @@ class Calls:
         if self._legs.get(ticket.id) is None:
             self._legs.add(ticket, controller, bool(customer), number)
             self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
-        return Match(leg.id, "cm_" + secrets.token_hex(16) if leg.customer else "", leg.assurance)
+        token = "cm_" + secrets.token_hex(16) if leg.customer else ""
+        return Match(leg.id, token, leg.assurance, self.last_agents.of(leg.customer))
 
     def _controller_of(self, ticket: LegTicket) -> str:
         """GDPR controller of the store dialled, "" for none of ours."""
@@ -196,7 +200,9 @@ class Calls:
             self._legs.add(ticket)
         if not await self._legs.alive(leg, ticket.id):
             raise denied(Why.CALL_UNCONFIRMED)
-        return self._grants.connect(leg, ticket.id, ticket.agent, self._clock.wall()).id
+        grant = self._grants.connect(leg, ticket.id, ticket.agent, self._clock.wall())
+        self.last_agents.spoke(grant.customer, grant.agent)
+        return grant.id
 
     def _forget_unused(self, ticket: LegTicket) -> None:
         if all(grant.agent_leg != ticket.id for grant in self._grants.of_agent(ticket.agent)):

@@ -43,6 +43,8 @@ from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
+from quietline.vault.last_agent import PREFIX as LAST_AGENT
+from quietline.vault.last_agent import LastAgents
 from quietline.vault.leg_book import LegBook, dump, load
 from quietline.vault.looks import Looks
 from quietline.vault.phones import Phones
@@ -110,6 +112,7 @@ class Unsealed:
 
     async def save(self) -> None:
         """Store grants and legs that changed; what cannot be stored is tried again."""
+        await self.calls.last_agents.save()
         put, drop = self.grants.changes()
         legs, self.changed_legs = self.changed_legs, set()
         if not (put or drop or legs):
@@ -143,8 +146,9 @@ class Unsealed:
             self.sweep()
             try:
                 await self.calls.callbacks.expire()
+                await self.calls.last_agents.expire()
             except Unavailable:
-                log.error("callbacks whose time is over could not be forgotten; tried again")
+                log.error("callbacks or last talks whose time is over could not be forgotten; tried again")
 
     async def keep_ending_sessions(self) -> None:
         while True:
@@ -218,6 +222,7 @@ class _Core:
         agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
         calls.callbacks.restore((await asyncio.to_thread(self.remembered.all, PREFIX)).items())
+        calls.last_agents.restore((await asyncio.to_thread(self.remembered.all, LAST_AGENT)).items())
         desk, admin = await self._people(journal, legs, grants, policies.in_force, voucher)
         opened = Unsealed(
             calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
@@ -253,7 +258,7 @@ class _Core:
         callbacks = Callbacks(journal, legs, self.remembered, limits.callback_seconds, limits.callback_tries)
         return Calls(
             world.config, world.clock, journal, legs, grants, codes, self.index, self.records, callbacks,
-            world.channel, self.group,
+            world.channel, self.group, LastAgents(self.remembered, world.clock, limits.last_agent_seconds),
         )  # fmt: skip
 
     async def _credentials(self, journal: Journal) -> tuple[Phones, Trunks]:
