@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietline.access.decide import Role
+from quietline.access.factor_book import FactorBook
 from quietline.access.identity import Identity, NewStaff
+from quietline.access.lockout import Backoff, BackoffLimits, Lockout
+from quietline.access.passkeys import Party
 from quietline.access.passwords import PasswordLimits, Passwords
-from quietline.access.sign_in import Backoff, BackoffLimits, SignIn
+from quietline.access.second import Proofs
+from quietline.access.sign_in import SignIn
 from quietline.access.staff_memory import MemoryStaff
 from quietline.access.vouch import Voucher
 from quietline.access.words import new_word, stored_word
@@ -48,6 +52,12 @@ class Sealer:
     def open_name(self, agent: str, sealed: bytes) -> Sealed[str]:
         return Sealed("")
 
+    def seal_factors(self, agent: str, record: bytes) -> bytes:
+        return record
+
+    def open_factors(self, agent: str, sealed: bytes) -> bytes:
+        return sealed
+
 
 @pytest.fixture(scope="module")
 def passwords() -> Iterator[Passwords]:
@@ -68,7 +78,10 @@ class House:
         self.store = MemoryStaff()
         self.identity = Identity(self.store, Voucher(b"k" * 32), Sealer())
         self.passwords = passwords
-        self.sign_in = SignIn(self.identity, passwords, clock, Backoff(BackoffLimits(free=3, first=2.0, most=60.0)))
+        book = FactorBook(self.store, self.identity._voucher, Sealer(), self.identity)
+        proofs = Proofs(book, Party("desk.example", ("https://desk.example",)), b"r" * 32, clock)
+        lockout = Lockout(BackoffLimits(free=3, first=2.0, most=60.0))
+        self.sign_in = SignIn(self.identity, passwords, clock, proofs, lockout)
         self.agent = ""
         self.word = False
 
@@ -79,7 +92,7 @@ class House:
 
     async def tries(self, login: str = "nora", password: Sealed[str] = RIGHT, source: str = HOME) -> str:
         try:
-            agent, self.word = await self.sign_in.check(Sealed(login), password, source, TICKET)
+            agent, self.word, _ = await self.sign_in.check(Sealed(login), password, source, TICKET)
         except Denied as denial:
             return f"{denial.reason}: {denial.advice}"
         return agent
@@ -154,12 +167,12 @@ async def test_a_burst_at_once_gains_nothing(house: House) -> None:
 
 
 async def test_a_login_that_nobody_has_is_locked_just_the_same(house: House) -> None:
-    backoff = house.sign_in._backoff
+    lockout = house.sign_in.lockout
     for _ in range(3):
         await house.tries("nobody", WRONG)
         await house.tries("nora", WRONG)
     now = house.sign_in._clock.monotonic()
-    assert backoff.wait("nobody"[::-1], HOME, now) == backoff.wait("nora"[::-1], HOME, now) == 2.0
+    assert lockout.wait("nobody"[::-1], HOME, now) == lockout.wait("nora"[::-1], HOME, now) == 2.0
 
 
 async def test_a_password_hash_changed_behind_our_back_opens_nothing(house: House) -> None:
@@ -177,30 +190,30 @@ def test_the_wait_doubles_to_its_most_and_is_forgiven() -> None:
     backoff = Backoff(BackoffLimits(free=2, first=2.0, most=10.0, forget=100.0))
     waits = []
     for _ in range(6):
-        backoff.failed("a", HOME, 0.0)
-        waits.append(backoff.wait("a", HOME, 0.0))
+        backoff.failed("a", HOME, now=0.0)
+        waits.append(backoff.wait("a", HOME, now=0.0))
     assert waits == [0.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-    assert backoff.wait("a", HOME, 10.0) == 0.0
-    assert backoff.failed("a", HOME, 101.0) == 1
+    assert backoff.wait("a", HOME, now=10.0) == 0.0
+    assert backoff.failed("a", HOME, now=101.0) == 1
     backoff.passed("a", HOME)
     backoff.passed("a", HOME)
-    assert backoff.failed("a", HOME, 101.0) == 1
+    assert backoff.failed("a", HOME, now=101.0) == 1
 
 
 def test_a_million_failures_do_not_overflow() -> None:
     backoff = Backoff(BackoffLimits(free=0, first=2.0, most=900.0))
     for _ in range(3_000):
-        backoff.failed("a", HOME, 0.0)
-    assert backoff.wait("a", HOME, 0.0) == 900.0
+        backoff.failed("a", HOME, now=0.0)
+    assert backoff.wait("a", HOME, now=0.0) == 900.0
 
 
 @given(pairs=st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("123")), max_size=60))
 def test_the_memory_is_bounded_and_keeps_the_newest(pairs: list[tuple[str, str]]) -> None:
     backoff = Backoff(BackoffLimits(free=1, remembered=4))
     for login, source in pairs:
-        backoff.failed(login, source, 0.0)
+        backoff.failed(login, source, now=0.0)
     assert len(backoff._failures) <= 4
-    assert all(backoff.wait(*pair, 0.0) > 0 for pair in pairs[-1:])
+    assert all(backoff.wait(*pair, now=0.0) > 0 for pair in pairs[-1:])
 
 
 # -- the hashes

@@ -11,9 +11,11 @@ from quietline.errors import ConfigError, Denied, ProtocolError
 from quietline.vault.answers import ANSWERS, OPERATIONS
 from quietline.vault.client import CallVaultClient, DeskVaultClient
 from quietline.vault.operations import Fields, Side, Sides
+from quietline.vault.people_client import PeopleVault, PeopleVaultClient
 from quietline.vault.ports import CallVault, DeskVault
 from quietline.wire import Peer
 
+WEB_SIDE: tuple[tuple[type, type], ...] = ((DeskVault, DeskVaultClient), (PeopleVault, PeopleVaultClient))
 SIDES = Sides(controller=992, web=991, admin=0)
 
 
@@ -23,11 +25,12 @@ def methods(port: type) -> set[str]:
 
 def test_the_table_mirrors_the_ports() -> None:
     assert {name for name, side in OPERATIONS.items() if side is Side.CONTROLLER} == methods(CallVault)
-    assert {name for name, side in OPERATIONS.items() if side is Side.WEB} == methods(DeskVault)
+    web = set().union(*(methods(port) for port, _ in WEB_SIDE))
+    assert {name for name, side in OPERATIONS.items() if side is Side.WEB} == web
 
 
 def test_the_clients_carry_every_method_with_the_ports_parameters() -> None:
-    for port, client in ((CallVault, CallVaultClient), (DeskVault, DeskVaultClient)):
+    for port, client in ((CallVault, CallVaultClient), *WEB_SIDE):
         for name in methods(port):
             wanted = list(inspect.signature(getattr(port, name)).parameters)
             assert list(inspect.signature(getattr(client, name)).parameters) == wanted, name

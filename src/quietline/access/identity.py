@@ -68,6 +68,7 @@ class Member:
     starts: float
     ends: float
     certificates: dict[str, float]
+    second: bool = False  # a second factor is set up
 
     def in_service(self, now: float) -> bool:
         """Whether the contract runs at `now`, UTC seconds."""
@@ -217,8 +218,8 @@ class Identity:
         return Principal(agent, member.role, member.store, controllers, member.certificates)
 
     def has_second(self, agent: str) -> bool:
-        """Whether a second factor is set up. Raises as `row` does."""
-        return self.row(agent).second
+        """Whether a second factor is set up. From memory after `principal`. Raises as `member` does."""
+        return self._known(agent).member.second
 
     def display_name(self, agent: str) -> Sealed[str]:
         """For the person's own page."""
@@ -282,7 +283,7 @@ def _member(row: StaffRow, held: Iterable[CertificateRow]) -> Member:
     except ValueError:
         raise TamperError(f"staff {row.agent}: a role nobody knows; set it anew") from None
     certificates = {each.data_class: each.expires for each in held}
-    return Member(row.agent, role, row.store, read_skills(row.skills), row.starts, row.ends, certificates)
+    return Member(row.agent, role, row.store, read_skills(row.skills), row.starts, row.ends, certificates, row.second)
 
 
 def check_times(role: Role, starts: float, ends: float) -> None:

@@ -40,6 +40,11 @@ def word_fits(stored: str, given: str, now: float) -> bool:
     return fits and kind == _KIND and until.isdigit() and now < int(until)
 
 
+def typed(word: str) -> str:
+    """A word as it was meant, however it is typed: capitals, no hyphens, letters that look alike as one."""
+    letters = "".join(char for char in word.upper() if char.isalnum())
+    return letters.replace("O", "0").replace("I", "1").replace("L", "1")
+
+
 def _digest(word: str) -> str:
-    typed = "".join(char for char in word.upper() if char.isalnum())
-    return hashlib.sha256(typed.replace("O", "0").replace("I", "1").replace("L", "1").encode()).hexdigest()
+    return hashlib.sha256(typed(word).encode()).hexdigest()

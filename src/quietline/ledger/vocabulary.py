@@ -33,6 +33,11 @@ class Kind(StrEnum):
     SIGNED_IN = "session.opened"
     SIGN_IN_REFUSED = "session.refused"
     SIGNED_OUT = "session.closed"
+    STEPPED_UP = "session.stepped-up"
+    FACTORS_CHANGED = "factors.changed"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - a word, not a secret
+    TOKEN_USED = "token.used"  # noqa: S105
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105
     PHONE_ISSUED = "phone.issued"
     PHONE_REVOKED = "phone.revoked"
     TRUNK_ISSUED = "trunk.issued"

@@ -92,7 +92,12 @@ class FakeVault:
     words: dict[str, str] = field(default_factory=dict)  # login -> a one-time word that is good for it
 
     async def sign_in(
-        self, login: str, password: Sealed[str], source: str, new_password: Sealed[str] = NONE_CHOSEN
+        self,
+        login: str,
+        password: Sealed[str],
+        source: str,
+        new_password: Sealed[str] = NONE_CHOSEN,
+        code: Sealed[str] = NONE_CHOSEN,
     ) -> tuple[str, Session]:
         self._up()
         known = next((agent for agent in self.agents if agent.login == login), None)

@@ -81,9 +81,15 @@ class DeskVaultClient:
         self._wire = WireClient(socket, OPEN_SECONDS, Unavailable)
 
     async def sign_in(
-        self, login: str, password: Sealed[str], source: str, new_password: Sealed[str] = NONE_CHOSEN
+        self,
+        login: str,
+        password: Sealed[str],
+        source: str,
+        new_password: Sealed[str] = NONE_CHOSEN,
+        code: Sealed[str] = NONE_CHOSEN,
     ) -> tuple[str, Session]:
-        words: dict[str, Any] = {"password": password.open(_SEND), "new_password": new_password.open(_SEND)}
+        given = {"password": password, "new_password": new_password, "code": code}
+        words: dict[str, Any] = {name: each.open(_SEND) for name, each in given.items()}
         answer = await self._wire.call("sign_in", login=login, source=source, **words)
         return str(answer["token"]), Session(**answer["session"])
 

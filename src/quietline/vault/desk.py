@@ -13,8 +13,8 @@ from quietline.access.identity import Identity
 from quietline.access.passwords import Passwords
 from quietline.access.ports import SessionRow
 from quietline.access.sessions import Sessions, csrf_of
-from quietline.access.sign_in import SignIn
-from quietline.access.step_up import Needs, require_step_up
+from quietline.access.sign_in import NO_CODE, SignIn
+from quietline.access.step_up import Method, Needs, require_step_up
 from quietline.clock import Clock
 from quietline.errors import ConfigError, Denied, TamperError
 from quietline.ledger.vocabulary import Kind
@@ -23,7 +23,7 @@ from quietline.sealed import SIGNALLING, Sealed, Ticket
 from quietline.vault.journal import Journal
 from quietline.vault.looks import Looks
 from quietline.vault.phones import Phones
-from quietline.vault.ports import Roster, Session
+from quietline.vault.ports import NONE_CHOSEN, Roster, Session
 
 
 class Desk:
@@ -47,24 +47,43 @@ class Desk:
         self.looks = looks
         self._second_roles = frozenset(second_roles)
 
+    @property
+    def identity(self) -> Identity:
+        """Accounts, for who answers about staff."""
+        return self._identity
+
     async def sign_in(
-        self, login: Sealed[str], password: Sealed[str], source: str, new_password: Sealed[str]
+        self,
+        login: Sealed[str],
+        password: Sealed[str],
+        source: str,
+        new_password: Sealed[str] = NONE_CHOSEN,
+        code: Sealed[str] = NO_CODE,
     ) -> tuple[str, Session]:
-        """A token and its session, once the entry is durable. Raises Denied("sign-in-refused" | "sign-in-busy").
+        """A token and its session, once the entry is durable. Raises as `SignIn.check`.
 
         A one-time word is changed for `new_password` first; without a good one Denied("choose-password"), and the word
         stays good.
         """
         try:
-            agent, word = await self._sign_in.check(login, password, source, Ticket("vault", "sign-in", SIGNALLING))
+            ticket = Ticket("vault", "sign-in", SIGNALLING)
+            proven = await self._sign_in.check(login, password, source, ticket, code)
         except (Denied, TamperError) as refusal:
-            why = refusal.reason if isinstance(refusal, Denied) else "tampered"
-            self._journal.soon(Kind.SIGN_IN_REFUSED, why=why)
+            self.refused(refusal)
             raise
-        if word:
-            await self._choose_password(agent, new_password)
-        await self._journal.receipt(Kind.SIGNED_IN, agent, agent=agent)
-        token, row = await asyncio.to_thread(self._sessions.open, agent)
+        if proven.word:
+            await self._choose_password(proven.agent, new_password)
+        return await self.let_in(proven.agent, proven.methods)
+
+    def refused(self, refusal: Denied | TamperError) -> None:
+        """Write down that a sign-in was refused."""
+        why = refusal.reason if isinstance(refusal, Denied) else "tampered"
+        self._journal.soon(Kind.SIGN_IN_REFUSED, why=why)
+
+    async def let_in(self, agent: str, methods: tuple[Method, ...]) -> tuple[str, Session]:
+        """A session for who has proved it in these ways, once the entry is durable."""
+        await self._journal.receipt(Kind.SIGNED_IN, agent, agent=agent, methods=" ".join(methods))
+        token, row = await asyncio.to_thread(self._sessions.open, agent, methods)
         return token, await self._session(token, row)
 
     async def _choose_password(self, agent: str, password: Sealed[str]) -> None:
@@ -107,9 +126,12 @@ class Desk:
         """`who`, for a sensitive act: proved again within the last five minutes, with the second factor where there is
         one. Raises as `who`, and Denied("step-up-needed" | "set-up-second-factor")."""
         who = await self.who(token)
-        needs = Needs(await asyncio.to_thread(self._identity.has_second, who.agent), who.role in self._second_roles)
-        require_step_up(self._sessions.check(token), self._clock.wall(), needs)
+        require_step_up(self._sessions.check(token), self._clock.wall(), self.needs(who))
         return who
+
+    def needs(self, who: Principal) -> Needs:
+        """What this person, whom `who` has just read, must prove for a sensitive act."""
+        return Needs(self._identity.has_second(who.agent), who.role in self._second_roles)
 
     async def colleagues(self, token: str, grant: str, agents: tuple[str, ...]) -> dict[str, str]:
         """The names of these, to hand a live call to. Raises NotSignedIn, Denied where the call is not theirs."""
@@ -145,4 +167,6 @@ class Desk:
         principal = await self.who(token)
         name = self._identity.display_name(row.agent)  # `who` has just read it
         plain = name.open(Ticket(row.agent, "own-page", SIGNALLING))
-        return Session(row.agent, plain, principal.role.value, csrf_of(token), self._sessions.expires(row))
+        needs = self.needs(principal)
+        second = "set-up" if needs.role and not needs.second else ""
+        return Session(row.agent, plain, principal.role.value, csrf_of(token), self._sessions.expires(row), second)

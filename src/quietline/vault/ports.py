@@ -20,7 +20,6 @@ class Match:
     leg: str  # LegTicket.id
     customer: str  # random per call, good for this leg only; "" when nobody matched
     assurance: int  # 0..3 (product.md, promise 6)
-    last_agent: str = ""  # who spoke with them within `vault.last_agent_seconds`; "" for nobody, unknown and withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +123,7 @@ class Session:
     role: str
     csrf: str = field(repr=False)
     expires: float
+    second: str = ""  # "set-up": this role needs a second factor for sensitive acts, and there is none yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,16 @@ class DeskVault(Protocol):
     """Asked by the web process's user id only; `token` is the session cookie's value."""
 
     async def sign_in(
-        self, login: str, password: Sealed[str], source: str, new_password: Sealed[str] = NONE_CHOSEN
+        self,
+        login: str,
+        password: Sealed[str],
+        source: str,
+        new_password: Sealed[str] = NONE_CHOSEN,
+        code: Sealed[str] = NONE_CHOSEN,
     ) -> tuple[str, Session]:
-        """Start a session. Raises Denied("sign-in-refused" | "sign-in-busy" | "choose-password").
+        """Start a session. Raises Denied("sign-in-refused" | "sign-in-busy" | "choose-password"); where the password is
+        right and the account has a second factor, "second-factor" (give its `code` too), "use-passkey" (it has no
+        code), "proof-refused" (the code is wrong or used).
 
         `password` may be the one-time word that `quietline apply` gave out: then `new_password` is set in its place,
         and where it is missing, too short or too long, "choose-password" says so.

@@ -1,4 +1,4 @@
-"""What the vault lends to identity (`access.identity.StaffSealer`): a keyed token for logins, a sealed display name."""
+"""What the vault lends to identity: a keyed token for logins, a sealed display name, a sealed record of factors."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class VaultStaffSealer:
         key = self._keyring.key_or_new(_owner(agent))
         return key.seal(name.open(Ticket(agent, "store", 0)).encode(), _place(agent))
 
+    def seal_factors(self, agent: str, record: bytes) -> bytes:
+        return self._keyring.key_or_new(_owner(agent)).seal(record, _place(agent, "factors"))
+
+    def open_factors(self, agent: str, sealed: bytes) -> bytes:
+        return self._keyring.open(sealed, _owner(agent), _place(agent, "factors"))
+
     def make_keys(self, agents: Iterable[str]) -> None:
         """The keys of new people's names and of their ledger entries, durable in one transaction."""
         self._keyring.make(*(owner for agent in agents for owner in (_owner(agent), body_owner(agent))))
@@ -39,5 +45,5 @@ def _owner(agent: str) -> Owner:
     return Owner("", agent, DATA_CLASS)
 
 
-def _place(agent: str) -> Place:
-    return Place("", agent, "name", DATA_CLASS)
+def _place(agent: str, what: str = "name") -> Place:
+    return Place("", agent, what, DATA_CLASS)

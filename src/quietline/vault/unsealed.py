@@ -43,10 +43,10 @@ from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
-from quietline.vault.last_agent import PREFIX as LAST_AGENT
-from quietline.vault.last_agent import LastAgents
 from quietline.vault.leg_book import LegBook, dump, load
 from quietline.vault.looks import Looks
+from quietline.vault.people import People
+from quietline.vault.people_parts import proofs_of
 from quietline.vault.phones import Phones
 from quietline.vault.policies import VaultPolicies, open_policies
 from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
@@ -107,12 +107,12 @@ class Unsealed:
     changed_legs: set[str]
     customers: Customers
     policies: VaultPolicies
+    people: People
 
     # -- background
 
     async def save(self) -> None:
         """Store grants and legs that changed; what cannot be stored is tried again."""
-        await self.calls.last_agents.save()
         put, drop = self.grants.changes()
         legs, self.changed_legs = self.changed_legs, set()
         if not (put or drop or legs):
@@ -146,9 +146,8 @@ class Unsealed:
             self.sweep()
             try:
                 await self.calls.callbacks.expire()
-                await self.calls.last_agents.expire()
             except Unavailable:
-                log.error("callbacks or last talks whose time is over could not be forgotten; tried again")
+                log.error("callbacks whose time is over could not be forgotten; tried again")
 
     async def keep_ending_sessions(self) -> None:
         while True:
@@ -222,13 +221,13 @@ class _Core:
         agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
         calls.callbacks.restore((await asyncio.to_thread(self.remembered.all, PREFIX)).items())
-        calls.last_agents.restore((await asyncio.to_thread(self.remembered.all, LAST_AGENT)).items())
-        desk, admin = await self._people(journal, legs, grants, policies.in_force, voucher)
+        desk, people, admin = await self._people(journal, legs, grants, policies.in_force, voucher)
         opened = Unsealed(
             calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
             agent_legs, changed,
             customers_of(config, journal, self.keyring, self.index, self.records, _country(config)),
             policies,
+            people,
         )  # fmt: skip
         legs.on_change = lambda leg: opened.changed_legs.add(leg)
         return opened
@@ -258,7 +257,7 @@ class _Core:
         callbacks = Callbacks(journal, legs, self.remembered, limits.callback_seconds, limits.callback_tries)
         return Calls(
             world.config, world.clock, journal, legs, grants, codes, self.index, self.records, callbacks,
-            world.channel, self.group, LastAgents(self.remembered, world.clock, limits.last_agent_seconds),
+            world.channel, self.group,
         )  # fmt: skip
 
     async def _credentials(self, journal: Journal) -> tuple[Phones, Trunks]:
@@ -285,28 +284,23 @@ class _Core:
 
     async def _people(
         self, journal: Journal, legs: LegBook, grants: Grants, policies: Rules, voucher: Voucher
-    ) -> tuple[Desk, Admin]:
+    ) -> tuple[Desk, People, Admin]:
         config, clock = self.world.config, self.world.clock
         sealer = VaultStaffSealer(self.keyring, self.index)
         identity = Identity(self.staff, voucher, sealer, StoresInForce(config))
         sessions = await self._sessions(journal, voucher)
         phones, trunks = await self._credentials(journal)
         looks = Looks(clock, journal, legs, grants, policies, self.records)
-        sign_in = SignIn(identity, self.passwords, clock)
+        proofs = await proofs_of(config, clock, self.staff, voucher, self.keyring, (sealer, identity))
+        sign_in = SignIn(identity, self.passwords, clock, proofs)
         roles = config.vault.second_factor_roles
         desk = Desk(clock, journal, identity, sessions, sign_in, self.passwords, phones, looks, roles)
-        return desk, Admin(
-            config,
-            clock,
-            journal,
-            identity,
-            self.passwords,
-            sessions,
-            phones,
-            trunks,
-            sealer.make_keys,
+        people = People(clock, journal, identity, sessions, sign_in, self.passwords, proofs, desk)
+        admin = Admin(
+            config, clock, journal, identity, self.passwords, sessions, phones, trunks, sealer.make_keys,
             self.ledger.export,
-        )
+        )  # fmt: skip
+        return desk, people, admin
 
 
 def _password_limits(config: Config) -> PasswordLimits:

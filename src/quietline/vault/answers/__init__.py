@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from quietline.vault.answers import admin, controller, customers, policies, web
+from quietline.vault.answers import admin, controller, customers, people, policies, web
 from quietline.vault.operations import Answer, Side
 from quietline.vault.unsealed import Unsealed
 
 TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.CONTROLLER, controller.ANSWERS),
     (Side.WEB, web.ANSWERS),
+    (Side.WEB, people.WEB),
     (Side.ADMIN, admin.ANSWERS),
     (Side.ADMIN, customers.ANSWERS),
     (Side.ADMIN, policies.ANSWERS),

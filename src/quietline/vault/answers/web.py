@@ -19,6 +19,7 @@ async def _sign_in(parts: Unsealed, fields: Fields) -> Frame:
         fields.sealed("password"),
         fields.text("source"),
         Sealed(fields.text("new_password", "")),
+        Sealed(fields.text("code", "")),
     )
     return {"token": token, "session": asdict(session)}
 
