@@ -20,6 +20,7 @@ class Match:
     leg: str  # LegTicket.id
     customer: str  # random per call, good for this leg only; "" when nobody matched
     assurance: int  # 0..3 (product.md, promise 6)
+    last_agent: str = ""  # who spoke with them within `vault.last_agent_seconds`; "" for nobody, unknown and withheld
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ from quietline.config import Config
 from quietline.errors import Unavailable
 from quietline.ledger.ports import BodySealer, Ledger
 from quietline.ledger.vocabulary import Kind
+from quietline.rights.build import Rights, open_rights
+from quietline.rights.store import open_rights_database
 from quietline.vault.admin import Admin
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
@@ -43,6 +45,8 @@ from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
+from quietline.vault.last_agent import PREFIX as LAST_AGENT
+from quietline.vault.last_agent import LastAgents
 from quietline.vault.leg_book import LegBook, dump, load
 from quietline.vault.looks import Looks
 from quietline.vault.people import People
@@ -68,6 +72,9 @@ class OpenLedger(Ledger, Protocol):
 
     def state(self) -> str:
         """ "ok", "stalled" or "failing"."""
+
+    async def erase(self, subject: str) -> int:
+        """Delete the bodies sealed under this subject; how many. No proof breaks."""
 
     async def export(self, directory: Path) -> int:
         """Write its public form below `directory`; how many entries."""
@@ -108,11 +115,13 @@ class Unsealed:
     customers: Customers
     policies: VaultPolicies
     people: People
+    rights: Rights = field(init=False)
 
     # -- background
 
     async def save(self) -> None:
         """Store grants and legs that changed; what cannot be stored is tried again."""
+        await self.calls.last_agents.save()
         put, drop = self.grants.changes()
         legs, self.changed_legs = self.changed_legs, set()
         if not (put or drop or legs):
@@ -146,8 +155,9 @@ class Unsealed:
             self.sweep()
             try:
                 await self.calls.callbacks.expire()
+                await self.calls.last_agents.expire()
             except Unavailable:
-                log.error("callbacks whose time is over could not be forgotten; tried again")
+                log.error("callbacks or last talks whose time is over could not be forgotten; tried again")
 
     async def keep_ending_sessions(self) -> None:
         while True:
@@ -167,6 +177,8 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         stack.callback(keys.close)
         rows = await asyncio.to_thread(open_records_database, folder)
         stack.callback(rows.close)
+        requests = await asyncio.to_thread(open_rights_database, folder)
+        stack.callback(requests.close)
         staff = await asyncio.to_thread(SqliteStaff, folder / "staff.db")
         stack.callback(staff.close)
         live = await asyncio.to_thread(SqliteStaff, folder / "grants.db")
@@ -183,7 +195,10 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         group = await stack.enter_async_context(asyncio.TaskGroup())
         core = _Core(world, keyring, index, records, remembered, staff, live, passwords, ledger, group)
         opened = await core.build()
-        tasks = [group.create_task(work) for work in core.background(opened)]
+        at_hand = (requests, keyring, index)
+        country = _country(world.config)
+        opened.rights = await asyncio.to_thread(open_rights, world.config, opened, at_hand, ledger, None, country)
+        tasks = [group.create_task(work) for work in (*core.background(opened), opened.rights.background())]
         try:
             yield opened
         finally:
@@ -221,6 +236,7 @@ class _Core:
         agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
         calls.callbacks.restore((await asyncio.to_thread(self.remembered.all, PREFIX)).items())
+        calls.last_agents.restore((await asyncio.to_thread(self.remembered.all, LAST_AGENT)).items())
         desk, people, admin = await self._people(journal, legs, grants, policies.in_force, voucher)
         opened = Unsealed(
             calls, desk, admin, journal, self.ledger, self.records, grants, legs, live, self.remembered,
@@ -257,7 +273,7 @@ class _Core:
         callbacks = Callbacks(journal, legs, self.remembered, limits.callback_seconds, limits.callback_tries)
         return Calls(
             world.config, world.clock, journal, legs, grants, codes, self.index, self.records, callbacks,
-            world.channel, self.group,
+            world.channel, self.group, LastAgents(self.remembered, world.clock, limits.last_agent_seconds),
         )  # fmt: skip
 
     async def _credentials(self, journal: Journal) -> tuple[Phones, Trunks]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietline.vault.answers import admin, controller, customers, people, policies, web
+from quietline.vault.answers import admin, controller, customers, people, policies, rights, web
 from quietline.vault.operations import Answer, Side
 from quietline.vault.unsealed import Unsealed
 
@@ -12,6 +12,7 @@ TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.WEB, people.WEB),
     (Side.ADMIN, admin.ANSWERS),
     (Side.ADMIN, customers.ANSWERS),
+    (Side.ADMIN, rights.ANSWERS),
     (Side.ADMIN, policies.ANSWERS),
 )
 LOCKED: dict[str, Side] = dict.fromkeys(("status", "init", "unseal", "seal"), Side.ADMIN)  # service.py answers these
