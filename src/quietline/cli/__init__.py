@@ -30,6 +30,8 @@ COMMANDS = (
     "phone",
     "trunk",
     "ledger",
+    "right",
+    "breach",
     "report",
     "plan",
     "simulate",
