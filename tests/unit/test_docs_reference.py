@@ -28,6 +28,7 @@ PAGES = {
     "flow": "flows.reference",
     "cli": "cli.reference",
     "ledger": "ledger.reference",
+    "policy": "access.reference",
 }
 
 

@@ -26,6 +26,7 @@ COMMANDS = (
     "store",
     "explain",
     "vault",
+    "policy",
     "staff",
     "phone",
     "trunk",

@@ -17,14 +17,18 @@ from pathlib import Path
 
 from quietline.access.cedar import POLICIES, Policies
 from quietline.access.in_force import PoliciesInForce, load_policies, zone_called
-from quietline.access.lint import misfits, rules_of
+from quietline.access.lint import misfits, needed, rules_of
+from quietline.access.minimum import By, Minimum, Score
 from quietline.access.promises import broken_by
 from quietline.config import Config
 from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
+from quietline.rights.ledger_reader import LedgerReader
+from quietline.vault.bodies import Bodies
 from quietline.vault.journal import Journal
+from quietline.vault.keys import Keyring
 from quietline.vault.remembered import Remembered
-from quietline.vault.schema import FieldSpec
+from quietline.vault.schema import FieldSpec, Reason
 
 REVIEWED = "policy/reviewed"  # the hash that was last handed in as reviewed, and when
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -45,9 +49,16 @@ class VaultPolicies:
     """Lives on the event loop; what blocks goes to threads. `in_force` is what everybody asks."""
 
     def __init__(
-        self, config: Config, journal: Journal, remembered: Remembered, fields: Sequence[FieldSpec], first: Policies
+        self,
+        config: Config,
+        journal: Journal,
+        remembered: Remembered,
+        fields: Sequence[FieldSpec],
+        reader: LedgerReader,
+        first: Policies,
     ) -> None:
         self._config, self._journal, self._remembered, self._fields = config, journal, remembered, fields
+        self._reader = reader
         self._one_at_a_time = asyncio.Lock()
         self.in_force = PoliciesInForce(first)
 
@@ -72,6 +83,17 @@ class VaultPolicies:
                 await self._written_down(new, reviewed)
                 self.in_force.take(new)
             return await self.state(changed=changed)
+
+    async def minimum(self, by: By, since: float, until: float) -> tuple[dict[str, Score], Score]:
+        """How much was opened for how much was needed (access/minimum.py): the scores, and all in one."""
+
+        def work() -> tuple[dict[str, Score], Score]:
+            needs = {reason.value: needed(reason, self._fields) for reason in Reason}
+            minimum = Minimum(needs, since, until)
+            minimum.take(placed.entry for placed in self._reader.all())
+            return minimum.scores(by), minimum.total()
+
+        return await asyncio.to_thread(work)
 
     async def _read(self, reviewed: str) -> Policies:
         try:
@@ -105,10 +127,12 @@ def load(config: Config, fields: Sequence[FieldSpec]) -> Policies:
 
 
 async def open_policies(
-    config: Config, journal: Journal, remembered: Remembered, fields: Sequence[FieldSpec]
+    config: Config, journal: Journal, remembered: Remembered, fields: Sequence[FieldSpec], keyring: Keyring
 ) -> VaultPolicies:
     """At the start of the vault; in the ledger before anything is decided. Raises ConfigError, LedgerUnavailable."""
-    made = VaultPolicies(config, journal, remembered, fields, await asyncio.to_thread(load, config, fields))
+    reader = LedgerReader(config.paths.state / "vault" / "ledger.db", Bodies(keyring))
+    first = await asyncio.to_thread(load, config, fields)
+    made = VaultPolicies(config, journal, remembered, fields, reader, first)
     state = await made.state()
     await journal.receipt(Kind.POLICY_LOADED, digest=state.digest, reviewed=state.reviewed)
     return made

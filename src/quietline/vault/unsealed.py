@@ -226,7 +226,9 @@ class _Core:
     async def build(self) -> Unsealed:
         world, config = self.world, self.world.config
         journal = Journal(self.ledger, world.clock, config.vault.ledger_wait_seconds)
-        policies = await open_policies(config, journal, self.remembered, tuple(self.records.fields.values()))
+        policies = await open_policies(
+            config, journal, self.remembered, tuple(self.records.fields.values()), self.keyring
+        )
         await journal.receipt(Kind.CONFIG_LOADED, digest=hashlib.sha256(config_file.dump(config).encode()).hexdigest())
         legs = LegBook(world.leg_key, world.edge, config.vault.leg_ticket_seconds, config.vault.edge_answer_seconds)
         grants = Grants(_grant_limits(config))
