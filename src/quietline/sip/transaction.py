@@ -17,7 +17,7 @@ from quietline.sip.parse import parse
 
 T1, T2, T4 = 0.5, 4.0, 5.0  # seconds; RFC 3261 §17.1.1.1 and Table 4
 LIFE = 64 * T1  # 32 s: timers B, D, F, H, J, L, M
-TRYING_AFTER = 0.15  # seconds; 100 Trying is due where no other response goes out within 200 ms (§17.2.1)
+TRYING_AFTER = 0.1  # seconds; 100 Trying is due where no other response goes out within 200 ms (§17.2.1)
 PATIENCE = 360.0  # ours, after a provisional response: more than the 3 minutes of timer C (§16.6)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from math import inf
+from math import ceil, inf
 from typing import Any, Protocol
 
 import structlog
@@ -40,6 +40,7 @@ ANONYMOUS = "<sip:anonymous@anonymous.invalid>"  # RFC 3323 §4.1.1.3
 PRIVATE = (("privacy", "id"),)  # RFC 3323, RFC 3325 §9.3
 MAX_CODE = 699
 IDS_AT_ONCE = 256
+GRID = 0.02  # seconds; timers that are due between two points of it run together, at the later one
 
 _AGENT = re.compile(r"[A-Za-z0-9_.\-]{1,64}").fullmatch
 _KINDS = {
@@ -284,11 +285,12 @@ class SipEndpoint:
 
     def _arm(self) -> None:
         deadline = self.agent.next_deadline()
-        if deadline >= self._armed_at or not self._wire:
-            return  # a timer that fires early finds nothing due and is set anew
+        if deadline == inf or deadline + GRID > self._armed_at or not self._wire:
+            return  # set already; a timer that fires early finds nothing due and is set anew
         if self._timer:
             self._timer.cancel()
-        self._timer, self._armed_at = self._loop.call_at(deadline, self._tick), deadline
+        self._armed_at = ceil(deadline / GRID) * GRID
+        self._timer = self._loop.call_at(self._armed_at, self._tick)
 
     def _tick(self) -> None:
         self._timer, self._armed_at = None, inf
