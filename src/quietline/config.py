@@ -146,6 +146,13 @@ class Vault:
     code_tries: int = 3  # then the code is dead
     opens_per_leg: int = 40  # fields shown on one call
     opens_per_minute: int = 60  # fields shown to one agent
+    opens_per_day: int = 2_000  # fields shown to one agent in a UTC day; reaching it raises an alert
+    opens_in_all: int = 6_000  # fields shown to everybody in one minute; reaching it raises an alert
+    work_own_seconds: float = 86_400.0  # the longest work grant that an agent gives themselves after their own call
+    work_longest_seconds: float = 1_209_600.0  # the longest one with a supervisor's word
+    break_glass_minutes: int = 30  # how long an approved break-glass is open where nothing else is asked; 60 at most
+    alert_webhook: str = ""  # URL that is told of canary touches, break-glass and ceilings (JSON, no personal data)
+    receipt_seconds: float = 2_592_000.0  # how long a receipt's page may be opened: 30 days
     edge_answer_seconds: float = 0.5  # how long to wait for the edge's word that a leg lives
     ledger_wait_seconds: float = 5.0  # then the reveal is refused
     argon2_memory_kib: int = 65_536  # argon2id (RFC 9106), for passphrase and passwords
@@ -153,7 +160,7 @@ class Vault:
     leg_ticket_seconds: float = 14_400.0  # how long the edge's word for a leg is believed
     callback_seconds: float = 14_400.0  # how long a number is kept for a promised callback
     callback_tries: int = 3  # how often it is dialled
-    last_agent_seconds: float = 604_800.0  # how long the vault knows whom a customer spoke with (`sticky`); 0: not at all
+    last_agent_seconds: float = 604_800.0  # how long it is known whom a customer spoke with (`sticky`); 0: not at all
     policies: str = ""  # folder of Cedar rules that the vault's user can read; empty: the shipped ones
     policy_zone: str = "UTC"  # time zone by whose clock rules tell the time of day, such as Europe/London
     erasure_cooling_seconds: float = 259_200.0  # three days in which a request for erasure may be taken back
@@ -162,6 +169,19 @@ class Vault:
     retention_seconds: float = 86_400.0  # how often what is past its time is erased; 0: by hand only
     second_factor_roles: tuple[str, ...] = ("administrator", "privacy_officer")  # sensitive acts need one; others may
     code_gateway: str = ""  # URL of the gateway that carries one-time codes to phones; empty: step-up unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """Sign-on by your identity provider (OpenID Connect). Without an issuer there is none.
+
+    Register us there as a client that comes back to https://HOST:PORT/sign-on, host and port as agents see them.
+    """
+
+    issuer: str = ""  # as its metadata names it: https://login.example
+    client_id: str = ""  # what we are called there
+    client_secret_file: str = ""  # holds the client's secret and nothing else; empty: a public client with PKCE alone
+    ca: str = ""  # who signed its certificate, a PEM file; empty: whom this machine trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +253,7 @@ class Config:
     relay: Relay = field(default_factory=Relay)
     controller: Controller = field(default_factory=Controller)
     vault: Vault = field(default_factory=Vault)
+    oidc: Oidc = field(default_factory=Oidc)
     web: Web = field(default_factory=Web)
     certificates: Certificates = field(default_factory=Certificates)
     trunks: tuple[Trunk, ...] = ()

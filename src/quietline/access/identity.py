@@ -229,6 +229,10 @@ class Identity:
         """The display name a row keeps."""
         return self._sealer.open_name(row.agent, row.name)
 
+    def logins(self) -> dict[str, str]:
+        """Agent -> the keyed token of their login, of everybody."""
+        return {row.agent: row.login for row in self._store.all_staff()}
+
     def roll(self) -> Roll:
         """Everybody. A tampered account is left out whole, a tampered certificate counts as not held.
 

@@ -74,10 +74,16 @@ class Sessions:
             self._rows = rows
         return len(rows)
 
-    def open(self, agent: str, methods: Iterable[str] = ("password",)) -> tuple[str, SessionRow]:
-        """A new session; its token is given out here and never again. Blocking: durable on return."""
+    def open(
+        self, agent: str, methods: Iterable[str] = ("password",), authenticated: float | None = None
+    ) -> tuple[str, SessionRow]:
+        """A new session; its token is given out here and never again. Blocking: durable on return.
+
+        `authenticated`: when the person proved who they are, UTC seconds; None for just now.
+        """
         token, now = self._make_token(), self._clock.wall()
-        row = SessionRow(digest_of(token), agent, now, now, authenticated=now, methods=tuple(methods))
+        proved = now if authenticated is None else authenticated
+        row = SessionRow(digest_of(token), agent, now, now, authenticated=proved, methods=tuple(methods))
         with self._writing:
             self._store.put_session(row)
             with self._lock:

@@ -49,6 +49,14 @@ class NewAccount:
     ends: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What ends with an account: its sessions, with the phone that lives by them, and its API tokens."""
+
+    sessions: Callable[[str], Awaitable[None]]
+    tokens: Callable[[str], Awaitable[None]]
+
+
 class Admin:
     """Lives on the event loop; what blocks goes to threads."""
 
@@ -64,11 +72,13 @@ class Admin:
         trunks: Trunks,
         make_keys: Callable[[Iterable[str]], None],
         export: Callable[[Path], Awaitable[int]],
+        end: Ending,
     ) -> None:
         self._clock, self._journal, self._identity, self._passwords = clock, journal, identity, passwords
         self._sessions, self._phones = sessions, phones
         self.trunks = trunks
         self._export = export
+        self._end = end
         self._stores = StoresInForce(config)
         self._alerted: set[str] = set()
         self.applied = AppliedStaff(journal, identity, make_keys, self._out_of_service)
@@ -109,7 +119,7 @@ class Admin:
         hashed = await self._passwords.hash(password, TICKET)
         receipt = await self._journal.receipt(Kind.STAFF_CHANGED, agent, agent=agent, change="password")
         await asyncio.to_thread(self._identity.set_password, agent, hashed, receipt.leaf)
-        await self._end_sessions(agent)
+        await self._end.sessions(agent)
 
     async def end_service(self, agent: str) -> None:
         """The contract ends now: no sign-in, no calls, no phone; sessions end at once."""
@@ -120,8 +130,20 @@ class Admin:
         await self._out_of_service(agent)
 
     async def _out_of_service(self, agent: str) -> None:
-        await self._end_sessions(agent)
+        await self._end.sessions(agent)
+        await self._end.tokens(agent)
         await self._phones.revoke(agent)
+
+    async def end_contracts(self) -> None:
+        """What a contract that ran out leaves behind ends by itself. Asked again and again; harmless."""
+        now = self._clock.wall()
+        for each in (await self._roll()).members:
+            if (
+                each.ends
+                and each.ends <= now
+                and (self._sessions.of_agent(each.agent) or self._phones.kind(each.agent))
+            ):
+                await self._out_of_service(each.agent)
 
     async def certify(self, agent: str, data_class: str, until: float) -> None:
         """Give, renew or (until 0) take away a training certificate. `until`: UTC seconds."""
@@ -172,12 +194,6 @@ class Admin:
 
     async def _member(self, agent: str) -> Any:
         return await asyncio.to_thread(self._identity.member, agent)
-
-    async def _end_sessions(self, agent: str) -> None:
-        ended = await asyncio.to_thread(self._sessions.revoke_agent, agent)
-        if ended:
-            self._journal.soon(Kind.SIGNED_OUT, agent, agent=agent, why="revoked", sessions=ended)
-        await self._phones.end_sessions(agent)
 
     # -- what is applied
 

@@ -48,6 +48,10 @@ class Desk:
         self._second_roles = frozenset(second_roles)
 
     @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
     def identity(self) -> Identity:
         """Accounts, for who answers about staff."""
         return self._identity
@@ -80,10 +84,12 @@ class Desk:
         why = refusal.reason if isinstance(refusal, Denied) else "tampered"
         self._journal.soon(Kind.SIGN_IN_REFUSED, why=why)
 
-    async def let_in(self, agent: str, methods: tuple[Method, ...]) -> tuple[str, Session]:
-        """A session for who has proved it in these ways, once the entry is durable."""
+    async def let_in(
+        self, agent: str, methods: tuple[Method, ...], authenticated: float | None = None
+    ) -> tuple[str, Session]:
+        """A session for who has proved it so, once the entry is durable. `authenticated`: when, if not just now."""
         await self._journal.receipt(Kind.SIGNED_IN, agent, agent=agent, methods=" ".join(methods))
-        token, row = await asyncio.to_thread(self._sessions.open, agent, methods)
+        token, row = await asyncio.to_thread(self._sessions.open, agent, methods, authenticated)
         return token, await self._session(token, row)
 
     async def _choose_password(self, agent: str, password: Sealed[str]) -> None:
@@ -152,6 +158,13 @@ class Desk:
         now = self._clock.wall()
         here = [each for each in self._identity.roll().members if each.in_service(now) and store in ("", each.store)]
         return {each.agent: self._identity.display_name(each.agent).open(ticket) for each in here}
+
+    async def end_sessions(self, agent: str) -> None:
+        """Every session of this agent ends, and the phone that lives by them."""
+        ended = await asyncio.to_thread(self._sessions.revoke_agent, agent)
+        if ended:
+            self._journal.soon(Kind.SIGNED_OUT, agent, agent=agent, why="revoked", sessions=ended)
+        await self._phones.end_sessions(agent)
 
     async def end_phone(self, agent: str) -> None:
         if not self._sessions.of_agent(agent):

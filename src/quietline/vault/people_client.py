@@ -15,6 +15,7 @@ from quietline.vault.client import OPEN_SECONDS
 from quietline.vault.ports import Session
 from quietline.wire import WireClient
 
+PROVIDER_SECONDS = 25.0  # four questions to the identity provider at most, of five seconds each
 _SEND = Ticket("client", "send", SIGNALLING)  # the value goes to the vault, which alone decides
 Plain = dict[str, Any]
 
@@ -53,6 +54,15 @@ class PeopleVault(Protocol):
     async def end_session(self, token: str, session: str) -> bool: ...
 
     async def end_other_sessions(self, token: str) -> int: ...
+
+    async def sign_on_start(self, visit: str) -> str:
+        """Where to send the browser."""
+
+    async def sign_on_finish(self, visit: str, state: str, code: str) -> tuple[str, Session]: ...
+
+    async def token_floor(self, bearer: str) -> dict[str, str]: ...
+
+    async def token_about(self, bearer: str) -> Plain: ...
 
 
 class PeopleVaultClient:
@@ -110,6 +120,19 @@ class PeopleVaultClient:
 
     async def end_other_sessions(self, token: str) -> int:
         return int((await self._wire.call("end_other_sessions", token=token))["ended"])
+
+    async def sign_on_start(self, visit: str) -> str:
+        return str((await self._wire.call("sign_on_start", PROVIDER_SECONDS, visit=visit))["address"])
+
+    async def sign_on_finish(self, visit: str, state: str, code: str) -> tuple[str, Session]:
+        found = await self._wire.call("sign_on_finish", PROVIDER_SECONDS, visit=visit, state=state, code=code)
+        return str(found["token"]), Session(**found["session"])
+
+    async def token_floor(self, bearer: str) -> dict[str, str]:
+        return dict(await self._wire.call("token_floor", bearer=bearer))
+
+    async def token_about(self, bearer: str) -> Plain:
+        return await self._wire.call("token_about", bearer=bearer)
 
     async def close(self) -> None:
         await self._wire.close()

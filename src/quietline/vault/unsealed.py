@@ -23,7 +23,6 @@ from quietline.access.identity import Identity
 from quietline.access.passwords import PasswordLimits, Passwords
 from quietline.access.ports import GrantStore
 from quietline.access.sessions import SessionLimits, Sessions
-from quietline.access.sign_in import SignIn
 from quietline.access.staff_sqlite import SqliteStaff
 from quietline.access.vouch import VouchedState, Voucher
 from quietline.chain.in_force import StoresInForce
@@ -34,7 +33,7 @@ from quietline.ledger.ports import BodySealer, Ledger
 from quietline.ledger.vocabulary import Kind
 from quietline.rights.build import Rights, open_rights
 from quietline.rights.store import open_rights_database
-from quietline.vault.admin import Admin
+from quietline.vault.admin import Admin, Ending
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
 from quietline.vault.callbacks import PREFIX, Callbacks
@@ -49,8 +48,7 @@ from quietline.vault.last_agent import PREFIX as LAST_AGENT
 from quietline.vault.last_agent import LastAgents
 from quietline.vault.leg_book import LegBook, dump, load
 from quietline.vault.looks import Looks
-from quietline.vault.people import People
-from quietline.vault.people_parts import proofs_of
+from quietline.vault.people_parts import AtHand, PeopleSide, people_of, sign_in_of
 from quietline.vault.phones import Phones
 from quietline.vault.policies import VaultPolicies, open_policies
 from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
@@ -114,7 +112,7 @@ class Unsealed:
     changed_legs: set[str]
     customers: Customers
     policies: VaultPolicies
-    people: People
+    people: PeopleSide
     rights: Rights = field(init=False)
 
     # -- background
@@ -164,6 +162,7 @@ class Unsealed:
             await asyncio.sleep(SESSIONS_SECONDS)
             try:
                 await self.desk.end_expired()
+                await self.admin.end_contracts()
             except Unavailable:
                 log.error("sessions that ran out could not be stored; tried again")
 
@@ -302,21 +301,24 @@ class _Core:
 
     async def _people(
         self, journal: Journal, legs: LegBook, grants: Grants, policies: Rules, voucher: Voucher
-    ) -> tuple[Desk, People, Admin]:
+    ) -> tuple[Desk, PeopleSide, Admin]:
         config, clock = self.world.config, self.world.clock
         sealer = VaultStaffSealer(self.keyring, self.index)
         identity = Identity(self.staff, voucher, sealer, StoresInForce(config))
         sessions = await self._sessions(journal, voucher)
         phones, trunks = await self._credentials(journal)
         looks = Looks(clock, journal, legs, grants, policies, self.records)
-        proofs = await proofs_of(config, clock, self.staff, voucher, self.keyring, (sealer, identity))
-        sign_in = SignIn(identity, self.passwords, clock, proofs)
+        at = AtHand(
+            config, clock, journal, self.staff, voucher, self.keyring, sealer, identity, sessions, self.passwords
+        )
+        sign_in, proofs = await sign_in_of(at)
         roles = config.vault.second_factor_roles
         desk = Desk(clock, journal, identity, sessions, sign_in, self.passwords, phones, looks, roles)
-        people = People(clock, journal, identity, sessions, sign_in, self.passwords, proofs, desk)
+        people = await people_of(at, desk, sign_in, proofs)
+        ending = Ending(desk.end_sessions, people.tokens.revoke_agent)
         admin = Admin(
             config, clock, journal, identity, self.passwords, sessions, phones, trunks, sealer.make_keys,
-            self.ledger.export,
+            self.ledger.export, ending,
         )  # fmt: skip
         return desk, people, admin
 

@@ -10,6 +10,7 @@ TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.CONTROLLER, controller.ANSWERS),
     (Side.WEB, web.ANSWERS),
     (Side.WEB, people.WEB),
+    (Side.ADMIN, people.ADMIN),
     (Side.ADMIN, admin.ANSWERS),
     (Side.ADMIN, customers.ANSWERS),
     (Side.ADMIN, rights.ANSWERS),
