@@ -117,6 +117,15 @@ async def test_the_queues_reason_is_proposed_and_escape_leaves(floor) -> None:
     await expect(page.get_by_role("button", name="Show Name")).to_be_focused()
     assert floor.vault.ledger == []
     assert call == floor.controller.view(AMARA.agent).call
+    about = page.get_by_label("This call is about")
+    await about.select_option("product_advice")  # which needs what was bought, not who bought it
+    await page.get_by_role("button", name="Show Name").wait_for(state="detached")
+    await expect(about).to_be_focused()
+    await expect(page.locator(".row")).to_have_count(0)
+    assert CUSTOMER["order.status"] not in await html(page)
+    await about.select_option("order_status")
+    await page.get_by_role("button", name="Show Name").wait_for()
+    await expect(page.locator(".row")).to_have_count(1)
 
 
 @pytest.mark.parametrize("end", ["our button", "the caller's BYE", "the controller's word", "another tab"])

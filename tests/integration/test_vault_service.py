@@ -84,6 +84,28 @@ async def test_after_step_up_the_card_says_for_which_reasons(house: VaultHouse) 
     assert phone["reasons"] == ["delivery_change"]
 
 
+async def test_once_a_reason_is_chosen_the_card_holds_only_what_it_needs(house: VaultHouse) -> None:
+    token, call = await at_work(house)
+    await house.step_up(call.leg)
+    advice = await house.desk.card(token, call.grant, "product_advice")
+    assert states(advice) == {"order.reference": "shown", "order.items": "shown"}
+    status = await house.desk.card(token, call.grant, "order_status")
+    assert {name for name, state in states(status).items() if state != "shown"} == {"contact.name"}
+    delivery = await house.desk.card(token, call.grant, "delivery_change")
+    assert {"contact.phone", "delivery.address"} < set(states(delivery))
+    assert "contact.email" not in states(delivery)
+    assert await refusal(house.desk.card(token, call.grant, "curiosity")) == "unknown-reason"
+
+
+async def test_the_reason_chosen_for_a_card_is_in_its_entry(house: VaultHouse) -> None:
+    token, call = await at_work(house)
+    await house.desk.card(token, call.grant)
+    await house.desk.card(token, call.grant, "product_advice")
+    row = (await house.admin.call("policy_minimum", until=4e9))["rows"][0]
+    counted = {name: row[name] for name in ("reason", "revealed", "needed", "beyond")}
+    assert counted == {"reason": "product_advice", "revealed": 3, "needed": 2, "beyond": 1}  # the first card's one more
+
+
 async def test_known_unknown_and_withheld_look_alike_but_for_the_token(house: VaultHouse) -> None:
     known = await house.calls.match(house.caller_leg())
     assert (known.assurance, bool(known.customer)) == (1, True)

@@ -8,6 +8,7 @@ import pytest
 
 from quietline import errors
 from quietline.desk_protocol import AgentState
+from quietline.reasons import NEEDS
 from quietline.testing.desk_client import DeskClient, DeskUnderTest
 from quietline.testing.fake_desk import AMARA, CUSTOMER, JONAS
 from quietline.vault.schema import FIELDS
@@ -272,6 +273,16 @@ async def test_the_card_holds_the_minimum_only(under, amara) -> None:
     response = await amara.get(f"/api/calls/{call}/card")
     assert CUSTOMER["order.reference"] in response.text
     assert not [value for value in SECRETS if value in response.text]
+
+
+async def test_once_a_reason_is_chosen_the_card_holds_only_what_it_needs(under, amara) -> None:
+    call = under.on_call(assurance=2)
+    for reason, need in NEEDS.items():
+        card = (await amara.get(f"/api/calls/{call}/card?reason={reason}")).json()
+        assert {field["name"] for field in card["fields"]} == set(need.fields) & set(CUSTOMER)
+    response = await amara.get(f"/api/calls/{call}/card?reason=curiosity")
+    assert response.status_code == 422
+    assert "curiosity" not in response.text
 
 
 async def test_masked_fields_carry_no_value(under, amara) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from quietline import errors
 from quietline.clock import Clock, SystemClock
 from quietline.desk_protocol import AgentState, AgentView, Event
-from quietline.reasons import Why, denied
+from quietline.reasons import NEEDS, Why, denied
 from quietline.sealed import DOTS, Sealed, Ticket
 from quietline.vault.ports import NONE_CHOSEN, Roster, Session
 from quietline.vault.schema import FIELDS, MINIMUM, Reason
@@ -126,9 +126,10 @@ class FakeVault:
         session = await self.session(token)
         return {"user": session.agent, "password": "phone-" + session.csrf, "realm": "localhost"}
 
-    async def card(self, token: str, grant: str) -> dict[str, object]:
+    async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:
         held = await self._held(token, grant)
-        rows = [self._row(held, name) for name in CUSTOMER] if held.known else []
+        about = NEEDS[reason].fields if reason else tuple(CUSTOMER)
+        rows = [self._row(held, name) for name in CUSTOMER if name in about] if held.known else []
         return {"assurance": held.assurance, "known": held.known, "fields": rows}
 
     async def open(self, token: str, grant: str, field: str, reason: str) -> Sealed[str]:

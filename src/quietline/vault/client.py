@@ -102,8 +102,8 @@ class DeskVaultClient:
     async def phone(self, token: str) -> dict[str, str]:
         return dict(await self._wire.call("phone", token=token))
 
-    async def card(self, token: str, grant: str) -> dict[str, object]:
-        return dict(await self._wire.call("card", token=token, grant=grant))
+    async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:
+        return dict(await self._wire.call("card", token=token, grant=grant, reason=reason))
 
     async def open(self, token: str, grant: str, field: str, reason: str) -> Sealed[str]:
         answer = await self._wire.call("open", token=token, grant=grant, field=field, reason=reason)

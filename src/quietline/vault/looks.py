@@ -16,6 +16,7 @@ import structlog
 from quietline.access.cedar import Rules
 from quietline.access.decide import Action, Basis, Circumstances, Phase, Principal, decide, survey
 from quietline.access.grants import Grant, Grants
+from quietline.access.lint import needed
 from quietline.clock import Clock
 from quietline.errors import Denied, TamperError
 from quietline.ledger.vocabulary import Kind
@@ -70,19 +71,23 @@ class Looks:
 
     # -- the card
 
-    async def card(self, who: Principal, grant_id: str) -> Card:
-        """The minimum shown, the rest masked or refused. Raises as `open` does."""
-        with self._refusals(who, grant_id, "minimum", action="card"):
+    async def card(self, who: Principal, grant_id: str, reason_word: str = "") -> Card:
+        """The minimum shown, the rest masked or refused; once a reason is chosen, only what it needs (GDPR 5(1)(c)).
+
+        Raises as `open` does.
+        """
+        with self._refusals(who, grant_id, "minimum", action="card", **_chosen(reason_word)):
             grant = await self._live(who, grant_id)
             if barred := self.bar(grant.customer):
                 return await self._barred_card(grant, barred)
             now = self._circumstances(grant)
             has = await asyncio.to_thread(self._records.has, grant.customer) if grant.customer else set()
+            has &= self._needed(reason_word)
             minimum = [self._records.fields[name] for name in MINIMUM if name in has]
             answers = survey(self._policies, who, Action.CARD, now, minimum)
             allowed = {name: basis for name, basis in answers.items() if isinstance(basis, Basis)}
             self._count_card(who, grant, now.assurance, bool(allowed))
-        values = await self._minimum(who, grant, allowed)
+        values = await self._minimum(who, grant, allowed, reason_word)
         specs = [spec for spec in self._records.fields.values() if spec.name in has]
         rest = self._survey(who, now, [spec for spec in specs if spec.name not in values])
         fields = tuple(_view(spec, values, rest) for spec in specs)
@@ -108,11 +113,19 @@ class Looks:
         value = digits.open(Ticket("vault", "keyed", SIGNALLING))
         return (FieldView(KEYED_FIELD, "Keyed in by the caller", "service", "shown", value=value, mask=""),)
 
-    async def _minimum(self, who: Principal, grant: Grant, allowed: dict[str, Basis]) -> dict[str, str]:
+    def _needed(self, reason_word: str) -> frozenset[str]:
+        """The fields a card is about: every one until a reason is chosen."""
+        fields = self._records.fields
+        return needed(_reason(reason_word), tuple(fields.values())) if reason_word else frozenset(fields)
+
+    async def _minimum(
+        self, who: Principal, grant: Grant, allowed: dict[str, Basis], reason_word: str
+    ) -> dict[str, str]:
         if not allowed:
             return {}
         basis = Basis(tuple(sorted({policy for each in allowed.values() for policy in each.policies})))
-        ticket = await self._allowed(who, grant, basis, action="card", field=" ".join(allowed))
+        chosen = _chosen(reason_word)
+        ticket = await self._allowed(who, grant, basis, action="card", field=" ".join(allowed), **chosen)
         with self._refusals(who, grant.id, "minimum", action="card"):
             await self._again(who, grant)
             values = await self._unseal(grant, list(allowed), ticket)
@@ -293,6 +306,10 @@ class Looks:
 
 
 _WORDS = {*(reason.value for reason in Reason), "reveal", "card", "note", "wrap_up", "minimum"}
+
+
+def _chosen(reason_word: str) -> dict[str, str]:
+    return {"reason": reason_word} if reason_word else {}
 
 
 def _reason(word: str) -> Reason:

@@ -162,7 +162,7 @@ class DeskVault(Protocol):
         """A SIP credential: user, password, realm, kind. kind "session" dies with the agent's last session; "lasting":
         the agent has a hardware phone, the password is "" and the page registers nothing."""
 
-    async def card(self, token: str, grant: str) -> dict[str, object]:
+    async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:
         """The minimum, masked on the server, as the desk's page draws it:
 
         {"assurance": 1, "known": true, "fields": [one for each field the customer has, as in `schema.FIELDS`:
@@ -171,6 +171,7 @@ class DeskVault(Protocol):
              "advice": "Verify the caller first."},
             {"name": "delivery.address", "label": "Delivery address", "state": "masked"}]}
 
+        reason: once one is chosen, the card holds only what it needs (reasons.py), the minimum's own fields among it.
         state: "shown" for the minimum alone, "masked" may be asked for, "refused" would be refused now.
         An unknown or withheld caller gets `known: false` and no fields.
         """

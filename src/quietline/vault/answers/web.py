@@ -39,7 +39,7 @@ async def _phone(parts: Unsealed, fields: Fields) -> Frame:
 
 async def _card(parts: Unsealed, fields: Fields) -> Frame:
     who = await parts.desk.who(fields.text("token"))
-    return (await parts.desk.looks.card(who, fields.text("grant"))).as_frame()
+    return (await parts.desk.looks.card(who, fields.text("grant"), fields.text("reason", ""))).as_frame()
 
 
 async def _open(parts: Unsealed, fields: Fields) -> Frame:

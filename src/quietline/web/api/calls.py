@@ -54,10 +54,10 @@ async def verify(desk: DeskDep, who: DataCaller, call: CallId) -> Json:
 
 
 @router.get("/{call}/card")
-async def card(desk: DeskDep, who: TokenCaller, call: CallId) -> Json:
-    """The minimum, as the vault masked it."""
+async def card(desk: DeskDep, who: TokenCaller, call: CallId, reason: Reason | None = None) -> Json:
+    """The minimum, as the vault masked it; with a reason, only what that reason needs."""
     grant = await desk.floor.live_grant(who.session.agent, call)
-    shown = await desk.vault.card(token_of(who), grant)
+    shown = await desk.vault.card(token_of(who), grant, reason or "")
     desk.floor.still_live(who.session.agent, call)
     return dict(shown)
 

@@ -43,7 +43,7 @@ export class Card {
     this.abort?.abort();
     clearTimeout(this.timer);
     this.host.replaceChildren();
-    Object.assign(this, { call: null, key: null, view: null, rows: null, abort: null, verify: null });
+    Object.assign(this, { call: null, key: null, view: null, rows: null, abort: null, verify: null, reason: null });
   }
 
   /** This call is over, whatever a late answer says. */
@@ -62,7 +62,8 @@ export class Card {
     const { signal } = (this.abort = new AbortController());
     if (!this.rows && !quietly) this.#drawNote("Opening the order…");
     try {
-      const card = await this.api.get(`/api/calls/${this.call}/card`, { signal });
+      const about = this.reason ? `?reason=${this.reason}` : "";
+      const card = await this.api.get(`/api/calls/${this.call}/card${about}`, { signal });
       if (signal.aborted) return;
       this.onVault("ok");
       this.#draw(card);
@@ -95,13 +96,13 @@ export class Card {
     const kept = this.rows ?? new Map();
     this.rows = new Map();
     this.verify = h("div", { class: "verify" });
-    const known = card.known !== false && fields.size > 0;
+    const known = card.known !== false && (fields.size > 0 || this.reason);
     const rest = card.fields.filter((field) => !isMinimum(field));
     const rows = rest.map((field) => this.#row(field, kept.get(field.name)));
     this.host.replaceChildren(
       known ? this.#order(fields, card.assurance) : this.#unknown(),
       this.verify,
-      rows.length ? h("h2", { class: "overline" }, "More, when the call needs it") : "",
+      known ? this.#about() : "",
       rows.length ? h("div", { class: "rows" }, rows) : "",
     );
     this.#drawVerify(this.view);
@@ -117,6 +118,20 @@ export class Card {
         badge(assurance)),
       h("p", { class: "order-status", "data-value": "order.status" }, value("order.status") ?? MASK),
       items.length ? h("ul", { class: "items", "data-value": "order.items" }, items.map((item) => h("li", {}, item))) : "");
+  }
+
+  /** What the call is about. Once it is chosen, the card holds only what that needs. */
+  #about() {
+    const options = [["", "not chosen yet: everything is listed"], ...REASONS].map(([code, label]) =>
+      h("option", { value: code, selected: code === (this.reason ?? "") ? "" : null }, label));
+    const chosen = (event) => {
+      this.reason = event.target.value || null;
+      this.#load(true).then(() => this.host.querySelector("#about")?.focus());
+    };
+    return h("div", { class: "about" },
+      h("h2", { class: "overline" }, "More, when the call needs it"),
+      h("label", { for: "about" }, "This call is about"),
+      h("select", { id: "about", onchange: chosen }, options));
   }
 
   #unknown() {
