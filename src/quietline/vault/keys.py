@@ -41,7 +41,7 @@ class KeyGoneError(TamperError):
 
 def open_keys_database(folder: Path) -> Database:
     """`keys.db` below `folder`."""
-    return Database(folder / "keys.db", ("keys_0001.sql",))
+    return Database(folder / "keys.db", ("keys_0001.sql", "keys_0002.sql"))
 
 
 class Keyring:

@@ -75,7 +75,7 @@ def owners_of(controller: str, customer: str) -> list[Owner]:
 
 def open_records_database(folder: Path) -> Database:
     """`records.db` below `folder`."""
-    return Database(folder / "records.db", ("records_0001.sql", "records_0002.sql", "records_0003.sql"))
+    return Database(folder / "records.db", tuple(f"records_{number:04}.sql" for number in range(1, 5)))
 
 
 def today() -> int:

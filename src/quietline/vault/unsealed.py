@@ -54,6 +54,7 @@ from quietline.vault.policies import VaultPolicies, open_policies
 from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
 from quietline.vault.records import Records, open_records_database
 from quietline.vault.remembered import Remembered
+from quietline.vault.replay import open_tombstones
 from quietline.vault.staff_sealer import VaultStaffSealer
 from quietline.vault.trunks import Trunks
 
@@ -196,7 +197,8 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         opened = await core.build()
         at_hand = (requests, keyring, index)
         country = _country(world.config)
-        opened.rights = await asyncio.to_thread(open_rights, world.config, opened, at_hand, ledger, None, country)
+        stones = await asyncio.to_thread(open_tombstones, folder, keys, rows, world.clock.wall)
+        opened.rights = await asyncio.to_thread(open_rights, world.config, opened, at_hand, ledger, stones, country)
         tasks = [group.create_task(work) for work in (*core.background(opened), opened.rights.background())]
         try:
             yield opened
@@ -331,6 +333,8 @@ def _grant_limits(config: Config) -> GrantLimits:
     return GrantLimits(
         per_leg=config.vault.opens_per_leg,
         per_minute=config.vault.opens_per_minute,
+        per_day=config.vault.opens_per_day,
+        in_all=config.vault.opens_in_all,
         wrap_up=config.controller.wrap_up_seconds + WRAP_UP_GRACE,
         life=config.controller.max_call_seconds,
     )
