@@ -27,6 +27,7 @@ COMMANDS = (
     "explain",
     "vault",
     "policy",
+    "customer",
     "staff",
     "phone",
     "trunk",
