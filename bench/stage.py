@@ -44,7 +44,13 @@ def bench_config(folder: Path, **controller: Any) -> Config:
             | controller,
         ),
         vault=replace(
-            config.vault, argon2_memory_kib=19_456, argon2_passes=2, opens_per_leg=10**6, opens_per_minute=10**6
+            config.vault,
+            argon2_memory_kib=19_456,
+            argon2_passes=2,
+            opens_per_leg=10**6,
+            opens_per_minute=10**6,
+            opens_per_day=10**6,
+            opens_in_all=10**6,
         ),
         trunks=(
             Trunk("carrier-a", certificate_name=TRUNK_CERTIFICATE, **wide),  # type: ignore[arg-type]

@@ -108,7 +108,12 @@ async def serve(folder: Path) -> None:
 
     sys.setswitchinterval(SWITCH_SECONDS)
     house = VaultHouse(folder)
-    house.config = replace(house.config, vault=replace(house.config.vault, opens_per_leg=10**9, opens_per_minute=10**9))
+    house.config = replace(
+        house.config,
+        vault=replace(
+            house.config.vault, opens_per_leg=10**9, opens_per_minute=10**9, opens_per_day=10**9, opens_in_all=10**9
+        ),
+    )
     house.leg_key = b"\x11" * 32
     house.edge = Alive(house.leg_key)
     await house.start()

@@ -30,6 +30,8 @@ class Why(StrEnum):
     GRANT_EXPIRED = "grant-expired"
     OPENS_PER_LEG = "too-many-looks-this-call"
     OPENS_PER_MINUTE = "too-many-looks-this-minute"
+    OPENS_PER_DAY = "too-many-looks-today"
+    OPENS_IN_ALL = "too-many-looks-in-all"
     POLICY = "policy"
     POLICY_ERROR = "policy-error"
     CODE_WRONG = "code-wrong"
@@ -70,6 +72,8 @@ ADVICE: Final[dict[Why, str]] = {
     Why.GRANT_EXPIRED: "The time for this is over. Ask for a new grant.",
     Why.OPENS_PER_LEG: "As many fields have been shown as one call allows. Ask your supervisor.",
     Why.OPENS_PER_MINUTE: "Too many fields in one minute. Wait a moment.",
+    Why.OPENS_PER_DAY: "As many fields have been shown to you as one day allows. Ask your supervisor.",
+    Why.OPENS_IN_ALL: "Too many fields are being shown to everybody, so the vault stopped. Tell your administrator.",
     Why.POLICY: "No policy allows this.",
     Why.POLICY_ERROR: "The policy could not be evaluated, so nothing is shown. Tell your administrator.",
     Why.CODE_WRONG: "The code was wrong. The caller may try again.",

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quietline.access.decide import Phase
-from quietline.errors import TamperError
+from quietline.errors import Denied, TamperError
 from quietline.reasons import Why, denied
 
 Record = dict[str, Any]
@@ -29,7 +29,8 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class GrantLimits:
-    """Ceilings. `per_leg`: fields opened on one caller's leg, by whomever; `per_minute`: by one agent in 60 s.
+    """Ceilings. `per_leg`: fields opened on one caller's leg, by whomever; `per_minute`: by one agent in 60 s;
+    `per_day`: by one agent in a UTC day; `in_all`: by everybody in one minute by the clock.
 
     `confirmed_for`: seconds the edge's word that a leg lives is good for (0.0: it must be asked in the same second).
     `wrap_up`: seconds after the hang-up. `life`: seconds after which a leg is over even if nobody said so.
@@ -37,6 +38,8 @@ class GrantLimits:
 
     per_leg: int = 40
     per_minute: int = 60
+    per_day: int = 2_000
+    in_all: int = 6_000
     confirmed_for: float = 2.0
     wrap_up: float = 120.0
     life: float = 14_400.0
@@ -75,6 +78,8 @@ class _State:
     of_agent: dict[str, dict[str, None]] = field(default_factory=dict, repr=False)  # agent -> live grants, oldest first
     confirmed: dict[str, float] = field(default_factory=dict)  # grant -> when the edge last said that both legs live
     recent: dict[str, deque[float]] = field(default_factory=dict)  # agent -> times of their opens in the last minute
+    days: dict[str, tuple[int, int]] = field(default_factory=dict)  # agent -> UTC day and opens on it
+    minute: tuple[int, int] = (0, 0)  # minute since 1970 and everybody's opens in it
 
 
 def random_id() -> str:
@@ -90,6 +95,7 @@ class Grants:
         self._make_id = make_id
         self._state = _State()
         self._changed: set[str] = set()
+        self.on_ceiling: Callable[[Why, str], None] = lambda why, agent: None  # told each time one refuses
 
     # -- legs
 
@@ -162,7 +168,7 @@ class Grants:
     def spend(self, grant: str, agent: str, now: float) -> Grant:
         """Count one look, before the ledger entry is written. Raises Denied and then counts nothing.
 
-        Words: not-your-call, call-ended, call-unconfirmed, too-many-looks-this-call, too-many-looks-this-minute.
+        Words: not-your-call, call-ended, call-unconfirmed, and those of the ceilings.
         """
         found = self.find(grant, agent)
         if self.phase(found, now) is not Phase.LIVE:
@@ -171,10 +177,36 @@ class Grants:
             raise denied(Why.CALL_UNCONFIRMED)
         caller = self.leg(found.caller_leg)
         if caller.looks >= self._limits.per_leg:
-            raise denied(Why.OPENS_PER_LEG)
-        self._spend_minute(agent, now)
+            raise self._over(Why.OPENS_PER_LEG, agent)
+        self.spend_elsewhere(agent, now)
         self._put_leg(replace(caller, looks=caller.looks + 1))
         return found
+
+    def spend_elsewhere(self, agent: str, now: float) -> None:
+        """Count one look that no call carries (a work grant, break-glass) against the agent's and everybody's ceilings.
+
+        Raises Denied("too-many-looks-this-minute" | "too-many-looks-today" | "too-many-looks-in-all"); counts nothing.
+        """
+        recent = self._state.recent.setdefault(agent, deque())
+        while recent and recent[0] <= now - 60:
+            recent.popleft()
+        today, minute = int(now // 86_400), int(now // 60)
+        day, looks = self._state.days.get(agent, (today, 0))
+        then, all_looks = self._state.minute
+        looks, all_looks = looks if day == today else 0, all_looks if then == minute else 0
+        if len(recent) >= self._limits.per_minute:
+            raise self._over(Why.OPENS_PER_MINUTE, agent)
+        if looks >= self._limits.per_day:
+            raise self._over(Why.OPENS_PER_DAY, agent)
+        if all_looks >= self._limits.in_all:
+            raise self._over(Why.OPENS_IN_ALL, agent)
+        recent.append(now)
+        self._state.days[agent] = (today, looks + 1)
+        self._state.minute = (minute, all_looks + 1)
+
+    def _over(self, why: Why, agent: str) -> Denied:
+        self.on_ceiling(why, agent)
+        return denied(why)
 
     def still_live(self, grant: str, agent: str, now: float) -> Grant:
         """The grant, if it still lives: asked again after the ledger's answer, before the value leaves the vault."""
@@ -283,14 +315,6 @@ class Grants:
 
     def _leg_over(self, leg: CallerLeg, now: float) -> bool:
         return leg.ended is not None or now >= leg.arrived + self._limits.life
-
-    def _spend_minute(self, agent: str, now: float) -> None:
-        recent = self._state.recent.setdefault(agent, deque())
-        while recent and recent[0] <= now - 60:
-            recent.popleft()
-        if len(recent) >= self._limits.per_minute:
-            raise denied(Why.OPENS_PER_MINUTE)
-        recent.append(now)
 
 
 def _fields(record: CallerLeg | Grant) -> Record:
