@@ -7,7 +7,6 @@ deleted on erasure. Each row carries a MAC, so that nobody without the key can p
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import sqlite3
@@ -104,9 +103,7 @@ class BlindIndex:
         """32 bytes; equal exactly when controller, field and normalised value are equal."""
         if field not in FIELDS and not field.startswith(OWN):
             raise ValueError(f"blind index: no index key for field {field}")
-        return hmac.new(
-            self._keyring.secret(f"index/{field}"), _message(controller, normalised), hashlib.sha256
-        ).digest()
+        return hmac.digest(self._keyring.secret(f"index/{field}"), _message(controller, normalised), "sha256")
 
     def find(self, controller: str, field: str, normalised: str) -> str:
         """The subject's token; "" for nobody or several (a shared number identifies no one). Raises TamperError."""
@@ -160,7 +157,7 @@ class BlindIndex:
 
     def _mac(self, field: str, token: bytes, subject: str) -> bytes:
         message = b"".join((_length(field.encode()), token, subject.encode()))
-        return hmac.new(self._keyring.secret("index/rows"), message, hashlib.sha256).digest()
+        return hmac.digest(self._keyring.secret("index/rows"), message, "sha256")
 
 
 def _length(part: bytes) -> bytes:

@@ -69,7 +69,9 @@ class Keyring:
         """Make the keys that are missing, durable in one transaction."""
         missing = [owner for owner in owners if not self._cached(owner)]
         if missing:
-            self._database.write(lambda connection: self._make_all(connection, missing))
+            made = self._database.write(lambda connection: self._make_all(connection, missing))
+            for owner, key in made:
+                self._keep(owner, key)
 
     def key_or_new(self, owner: Owner) -> DataKey:
         """The owner's key; a new one is durable before it is returned."""
@@ -109,12 +111,15 @@ class Keyring:
             self._cache.clear()
             self._secrets.clear()
 
-    def _make_all(self, connection: sqlite3.Connection, owners: list[Owner]) -> None:
-        for owner in owners:
+    def _make_all(self, connection: sqlite3.Connection, owners: list[Owner]) -> list[tuple[Owner, DataKey]]:
+        made, rows = [], []
+        for owner in dict.fromkeys(owners):
             if not connection.execute(SQL["key_by_owner"], owner.row()).fetchone():
                 key_id, key = secrets.token_bytes(KEY_ID_BYTES), secrets.token_bytes(KEY_BYTES)
-                wrapped = self._kms.wrap(key, _context(owner, key_id))
-                connection.execute(SQL["add_key"], (key_id, *owner.row(), wrapped))
+                rows.append((key_id, *owner.row(), self._kms.wrap(key, _context(owner, key_id))))
+                made.append((owner, DataKey(key_id, key)))
+        connection.executemany(SQL["add_key"], rows)
+        return made
 
     def _load_secret(self, name: str) -> bytes | None:
         rows = self._database.read(SQL["secret"], (name,))
