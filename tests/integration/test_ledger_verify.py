@@ -18,10 +18,10 @@ from quietline.ledger.export import export_ledger
 from quietline.ledger.log import ORIGIN, open_log
 from quietline.ledger.merkle import leaf_hash, tree_hash
 from quietline.ledger.ports import Entry
-from quietline.ledger.tiles import Tree, pack_entries, tiles_of, tiles_of_level, unpack_entries
+from quietline.ledger.tiles import pack_entries, tiles_of_level, unpack_entries
 from quietline.ledger.verify import Copy, VerifyError, verify_directory
 from quietline.ledger.vocabulary import Kind
-from quietline.testing.ledger import MemorySealer
+from quietline.testing.ledger import MemorySealer, rebuild
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNER = NoteSigner(ORIGIN, KEY)
@@ -66,25 +66,6 @@ def refused(directory: Path, earlier: bytes | None = None) -> VerifyError:
         verify_directory(directory, SIGNER.vkey, earlier)
     assert raised.value.where in str(raised.value)
     return raised.value
-
-
-def rebuild(directory: Path, entries: list[bytes], signer: NoteSigner = SIGNER) -> None:
-    """What whoever holds `signer`'s key can do: a whole, well-formed log of other entries."""
-    shutil.rmtree(directory / "tile")
-    tree, stored = Tree(), {}
-    for entry in entries:
-        tree.append(leaf_hash(entry))
-    for level, index, raw in tree.take_tiles():
-        stored[level, index] = raw
-    for tile in tiles_of(tree.size):
-        path = directory / tile.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(stored.get((tile.level, tile.index)) or bytes(tree.partial[tile.level]))
-    for tile in tiles_of_level(0, tree.size):
-        path = directory / tile.entries_path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pack_entries(entries[tile.first : tile.first + tile.width]))
-    (directory / "checkpoint").write_bytes(signer.sign(Checkpoint(ORIGIN, tree.size, tree.root).text()))
 
 
 def all_entries(directory: Path) -> list[bytes]:
@@ -175,34 +156,34 @@ def test_swapped_tiles(copy: Path) -> None:
 
 def test_everything_rewritten_but_the_checkpoint(copy: Path) -> None:
     note = (copy / "checkpoint").read_bytes()
-    rebuild(copy, [all_entries(copy)[0]] * SIZE)
+    rebuild(copy, SIGNER, [all_entries(copy)[0]] * SIZE)
     (copy / "checkpoint").write_bytes(note)
     error = refused(copy)
     assert (error.where, error.meaning[:29]) == ("checkpoint", "The entries are not those tha")
 
 
 def test_a_checkpoint_forged_with_another_key(copy: Path) -> None:
-    rebuild(copy, all_entries(copy)[:10], NoteSigner(ORIGIN, Ed25519PrivateKey.generate()))
+    rebuild(copy, NoteSigner(ORIGIN, Ed25519PrivateKey.generate()), all_entries(copy)[:10])
     error = refused(copy)
     assert (error.where, "no signature" in error.what) == ("checkpoint", True)
 
 
 def test_truncated_by_the_key_s_holder(exported: Path, copy: Path) -> None:
     """By itself well-formed; an earlier checkpoint shows it."""
-    rebuild(copy, all_entries(copy)[: OLDER - 1])
+    rebuild(copy, SIGNER, all_entries(copy)[: OLDER - 1])
     assert verify_directory(copy, SIGNER.vkey).size == OLDER - 1
     assert "cut short" in refused(copy, older(exported)).meaning
 
 
 def test_forked_by_the_key_s_holder(exported: Path, copy: Path) -> None:
     entries = all_entries(copy)[:OLDER]
-    rebuild(copy, [*entries[:-1], entries[0]])
+    rebuild(copy, SIGNER, [*entries[:-1], entries[0]])
     assert "forked" in refused(copy, older(exported)).meaning
 
 
 def test_rewritten_by_the_key_s_holder(exported: Path, copy: Path) -> None:
     entries = all_entries(copy)
-    rebuild(copy, [entries[1], *entries[1:]])
+    rebuild(copy, SIGNER, [entries[1], *entries[1:]])
     assert "rewritten" in refused(copy, older(exported)).meaning
 
 

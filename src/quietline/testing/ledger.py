@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
+from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from quietline.errors import QuietlineError, TamperError
+from quietline.ledger.checkpoint import Checkpoint, NoteSigner
+from quietline.ledger.merkle import leaf_hash
+from quietline.ledger.tiles import Tree, pack_entries, tiles_of, tiles_of_level
 
 HELD_SECONDS = 30.0  # a held commit goes on by itself after this long, so that no test hangs
 
@@ -79,3 +84,22 @@ def disk_full() -> OSError:
 
 class KeyErased(QuietlineError):
     """What a sealer says of a subject that was erased."""
+
+
+def rebuild(directory: Path, signer: NoteSigner, entries: list[bytes]) -> None:
+    """What whoever holds `signer`'s key can do: a whole, well-formed log of other entries."""
+    shutil.rmtree(directory / "tile")
+    tree, stored = Tree(), {}
+    for entry in entries:
+        tree.append(leaf_hash(entry))
+    for level, index, raw in tree.take_tiles():
+        stored[level, index] = raw
+    for tile in tiles_of(tree.size):
+        path = directory / tile.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(stored.get((tile.level, tile.index)) or bytes(tree.partial[tile.level]))
+    for tile in tiles_of_level(0, tree.size):
+        path = directory / tile.entries_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pack_entries(entries[tile.first : tile.first + tile.width]))
+    (directory / "checkpoint").write_bytes(signer.sign(Checkpoint(signer.name, tree.size, tree.root).text()))
