@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from quietline.web import problems
-from quietline.web.api import calls, events, floor, handover, health, page, phone, session, state
+from quietline.web.api import calls, events, floor, handover, health, machines, page, people, phone, session, state
 from quietline.web.desk import Desk
 from quietline.web.guard import Guard
 
 ROUTERS = (
     page.router,
     session.router,
+    people.router,
+    machines.router,
     phone.router,
     state.router,
     events.router,

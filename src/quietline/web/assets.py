@@ -9,7 +9,7 @@ from pathlib import Path
 from quietline.errors import ConfigError
 
 BUNDLE = Path(__file__).parent / "static" / "bundle"
-REQUIRED = ("desk.js", "desk.css", "floor.js", "floor.css", "theme.js")
+REQUIRED = ("desk.js", "desk.css", "floor.js", "floor.css", "security.js", "security.css", "theme.js")
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from quietline.clock import Clock
+from quietline.errors import Unavailable
 from quietline.sealed import Ticket
+from quietline.vault.people_client import PeopleVault
 from quietline.vault.ports import DeskVault
 from quietline.web.assets import Assets
 from quietline.web.guard import SAFE_METHODS
@@ -23,9 +25,18 @@ from quietline.web.site import Site
 class Desk:
     """The web process's parts, joined. Adapters are given; nothing here opens a socket."""
 
-    def __init__(self, site: Site, vault: DeskVault, controller: ControllerLink, clock: Clock, assets: Assets) -> None:
+    def __init__(
+        self,
+        site: Site,
+        vault: DeskVault,
+        controller: ControllerLink,
+        clock: Clock,
+        assets: Assets,
+        people: PeopleVault | None = None,
+    ) -> None:
         self.site = site
         self.vault = vault
+        self._people = people
         self.clock = clock
         self.assets = assets
         self.sessions = Sessions(vault, clock, site.limits.session_cache_seconds)
@@ -33,6 +44,13 @@ class Desk:
         self.floor = LiveFloor(controller, site.limits)
         self._signing_in = asyncio.Semaphore(site.limits.sign_ins_at_once)
         self._waiting = 0
+
+    @property
+    def people(self) -> PeopleVault:
+        """The vault, for who looks after their own sign-in. Raises Unavailable where the desk has none."""
+        if self._people is None:
+            raise Unavailable("the desk was built without it")
+        return self._people
 
     @asynccontextmanager
     async def sign_in_slot(self) -> AsyncIterator[None]:

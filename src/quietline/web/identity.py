@@ -17,6 +17,7 @@ from quietline.web.problems import Forged
 
 COOKIE = "__Host-quietline"
 VISIT_COOKIE = "__Host-quietline-visit"
+SIGN_ON_COOKIE = "__Host-quietline-sign-on"
 CSRF_HEADER = "X-CSRF-Token"
 MAX_TOKEN = 512  # characters
 MAX_REMEMBERED = 4_096

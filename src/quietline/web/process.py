@@ -26,6 +26,7 @@ from quietline.config import Config
 from quietline.config_file import load
 from quietline.logs import configure
 from quietline.vault.client import DeskVaultClient
+from quietline.vault.people_client import PeopleVaultClient
 from quietline.web.app import build_app
 from quietline.web.assets import load_assets
 from quietline.web.desk import Desk
@@ -53,7 +54,8 @@ def build_desk(config: Config) -> Desk:
     vault = DeskVaultClient(config.paths.vault_socket)
     controller = WireClient(config.paths.controller_socket)
     site = site_of(config, read_secret(config.web.turn_secret_file))
-    return Desk(site, vault, controller, SystemClock(), load_assets())
+    people = PeopleVaultClient(config.paths.vault_socket)
+    return Desk(site, vault, controller, SystemClock(), load_assets(), people)
 
 
 class DeskServer(uvicorn.Server):

@@ -35,6 +35,7 @@ class Site:
     origins: frozenset[str] = frozenset()  # further Origin values, as at the edge
     turn: str = ""
     turn_secret: bytes = field(default=b"", repr=False)
+    sign_on: bool = False  # there is an identity provider
     limits: Limits = Limits()
 
     @property
@@ -64,4 +65,5 @@ def site_of(config: Config, turn_secret: bytes = b"") -> Site:
         origins=frozenset(config.edge.origins),
         turn=config.web.turn,
         turn_secret=turn_secret,
+        sign_on=bool(config.oidc.issuer),
     )

@@ -32,7 +32,7 @@ def render(request: Request, desk: Desk, name: str) -> HTMLResponse:
     """A shell, and the CSRF token for signing in on it."""
     visit = request.cookies.get(VISIT_COOKIE) or desk.visits.new()
     base = f"/static/{desk.assets.version}"
-    html = request.app.state.templates[name].render(base=base, csrf=desk.visits.token(visit))
+    html = request.app.state.templates[name].render(base=base, csrf=desk.visits.token(visit), sign_on=desk.site.sign_on)
     response = HTMLResponse(html, headers={"Cache-Control": "no-store"})
     set_cookie(response, VISIT_COOKIE, visit)
     return response

@@ -26,15 +26,18 @@ class Credentials(BaseModel):
     login: str = Field(min_length=1, max_length=200)
     password: SecretStr = Field(min_length=1, max_length=1_000)
     new_password: SecretStr = Field(default=SecretStr(""), max_length=1_000)  # where `password` is a one-time word
+    code: SecretStr = Field(default=SecretStr(""), max_length=40)  # of the second factor, where there is one
 
 
-def _session_body(session: Session) -> Json:
+def session_body(session: Session) -> Json:
+    """What a page needs of its session."""
     return {
         "agent": session.agent,
         "name": session.name,
         "role": session.role,
         "csrf": session.csrf,
         "expires": session.expires,
+        "second": session.second,
     }
 
 
@@ -42,18 +45,19 @@ def _session_body(session: Session) -> Json:
 async def sign_in(request: Request, response: Response, desk: DeskDep, given: Credentials) -> Json:
     """Start a session. 401 when login or password is wrong (which of them is not said), 503 without the vault.
 
-    403 "choose-password": a one-time word fits; it is taken together with a new password.
+    403 "choose-password": a one-time word fits; it is taken together with a new password. 403 "second-factor": the
+    password fits; it is taken together with a code.
     """
     visit = request.cookies.get(VISIT_COOKIE, "")
     require_csrf(request, desk.visits.token(visit) if visit else "")
     source = request.client.host if request.client else ""
     async with desk.sign_in_slot():
-        words = (Sealed(each.get_secret_value()) for each in (given.password, given.new_password))
-        password, chosen = words
-        token, session = await desk.vault.sign_in(given.login, password, source, chosen)
+        words = (Sealed(each.get_secret_value()) for each in (given.password, given.new_password, given.code))
+        password, chosen, code = words
+        token, session = await desk.vault.sign_in(given.login, password, source, chosen, code)
     desk.sessions.remember(session_key(token), session)
     set_cookie(response, COOKIE, token)
-    return _session_body(session)
+    return session_body(session)
 
 
 @router.delete("/session", status_code=HTTPStatus.NO_CONTENT, response_model=None)
@@ -78,4 +82,4 @@ async def sign_out(desk: DeskDep, who: Caller) -> Response:
 @router.get("/me")
 async def me(who: Caller) -> Json:
     """Who is signed in, and the CSRF token for what follows."""
-    return _session_body(who.session)
+    return session_body(who.session)

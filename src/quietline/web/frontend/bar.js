@@ -18,7 +18,7 @@ export function bar(state, act) {
       h("span", { class: "chip plain", "data-kind": `phone-${phone.status}` }, icon("phone"), PHONE[phone.status])),
     h("div", { class: "bar-end" },
       session.role === "supervisor" && h("a", { class: "text-link", href: "/floor", "data-focus": "floor" }, "Live floor"),
-      h("span", { class: "who" }, session.name),
+      h("a", { class: "who", href: "/security", title: "My security", "data-focus": "security" }, session.name),
       themeButton(),
       h("button", { class: "icon-button", title: "Sign out", "aria-label": "Sign out", "data-focus": "sign-out", onclick: act.signOut }, icon("out"))),
   ];

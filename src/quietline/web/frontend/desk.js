@@ -53,11 +53,8 @@ async function boot() {
   }
 }
 
-async function enter(login, password, chosen) {
-  await begin(await api.post("/api/session", { login, password, ...(chosen && { new_password: chosen }) }));
-}
-
 async function begin(session) {
+  if (session.second === "set-up") return location.assign("/security");
   api.csrf = session.csrf;
   showDesk();
   store.set({ booted: true, session });
@@ -100,7 +97,7 @@ async function stillSignedIn() {
 
 function showSignIn(notice) {
   parts = null;
-  app.replaceChildren(signInPage(enter, notice));
+  app.replaceChildren(signInPage(api, begin, notice));
 }
 
 function showDesk() {

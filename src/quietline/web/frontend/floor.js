@@ -22,12 +22,8 @@ async function boot() {
   try {
     begin(await api.get("/api/me"));
   } catch (problem) {
-    app.replaceChildren(signInPage(enter, problem.status === 401 ? "" : problemText(problem)));
+    app.replaceChildren(signInPage(api, begin, problem.status === 401 ? "" : problemText(problem)));
   }
-}
-
-async function enter(login, password, chosen) {
-  begin(await api.post("/api/session", { login, password, ...(chosen && { new_password: chosen }) }));
 }
 
 function begin(session) {
@@ -138,7 +134,7 @@ function leave(notice) {
   clearTimeout(timer);
   state = null;
   api.csrf = null;
-  app.replaceChildren(signInPage(enter, notice));
+  app.replaceChildren(signInPage(api, begin, notice));
 }
 
 document.addEventListener("visibilitychange", () => !document.hidden && state?.session && poll());
