@@ -46,6 +46,11 @@ class MemoryKms:
         except (InvalidTag, ValueError):
             raise TamperError("kms: the wrapped key does not belong here") from None
 
+    def wrapped_by(self, wrapped: bytes) -> str:
+        if wrapped[:1] != b"\x01":
+            raise TamperError("kms: not wrapped by this key service")
+        return self.key_id
+
     def _check(self) -> None:
         if self.fault:
             raise self.fault

@@ -237,6 +237,9 @@ class Kms(Protocol):
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
         """The key again. Raises TamperError when bytes, context or KEK do not match; Unavailable when not reachable."""
 
+    def wrapped_by(self, wrapped: bytes) -> str:
+        """The `key_id` of the KEK that wrapped this, read off its beginning. Raises TamperError for none of ours."""
+
 
 class LiveLegs(Protocol):
     """The edge's word about a leg; the vault distrusts the controller here."""
