@@ -124,6 +124,8 @@ class FakeVault:
 
     async def phone(self, token: str) -> dict[str, str]:
         session = await self.session(token)
+        if session.role not in ("agent", "seasonal_agent", "supervisor"):
+            raise denied(Why.ROLE_TAKES_NO_CALLS)
         return {"user": session.agent, "password": "phone-" + session.csrf, "realm": "localhost"}
 
     async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:

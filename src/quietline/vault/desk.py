@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from quietline.access.decide import HUBS, Principal, Role
+from quietline.access.decide import HUBS, TAKES_CALLS, Principal, Role
 from quietline.access.identity import Identity
 from quietline.access.passwords import Passwords
 from quietline.access.ports import SessionRow
@@ -114,8 +114,11 @@ class Desk:
             await self.end_phone(agent)
 
     async def phone(self, token: str) -> dict[str, str]:
-        """A SIP credential: user, password, realm, kind. Raises NotSignedIn."""
-        return await self._phones.for_session((await self.who(token)).agent)
+        """A SIP credential: user, password, realm, kind. Raises NotSignedIn, Denied("role-takes-no-calls")."""
+        who = await self.who(token)
+        if who.role not in TAKES_CALLS:
+            raise denied(Why.ROLE_TAKES_NO_CALLS)
+        return await self._phones.for_session(who.agent)
 
     async def who(self, token: str) -> Principal:
         """The signed-in person as policy sees them now. Raises NotSignedIn, TamperError."""

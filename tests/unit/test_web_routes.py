@@ -1,0 +1,158 @@
+"""Every route as everybody: docs/reference/routes.md, written by hand, against the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from quietline.access.decide import TAKES_CALLS, Role
+from quietline.testing.desk_client import DeskClient, DeskUnderTest
+from quietline.testing.fake_desk import AMARA, FakeAgent
+from quietline.web.api.state import TAKE_CALLS
+from quietline.web.app import build_routes
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "routes.md"
+COLUMNS = {
+    "agent": Role.AGENT,
+    "season": Role.SEASONAL_AGENT,
+    "super": Role.SUPERVISOR,
+    "manag": Role.STORE_MANAGER,
+    "cer": Role.PRIVACY_OFFICER,
+    "audit": Role.AUDITOR,
+    "admin": Role.ADMINISTRATOR,
+    "else": Role.AGENT,
+}
+PEOPLE = {
+    column: FakeAgent(f"ag_{column}", f"Robin {column.title()}", f"robin-{column}", "lantern harvest 12", role.value)
+    for column, role in COLUMNS.items()
+}
+# What is sent where a route wants something. A route that is not here is asked without a body.
+BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/api/session"): {"login": AMARA.login, "password": "not the password"},
+    ("POST", "/api/state"): {"state": "away"},
+    ("POST", "/api/calls/{call}/fields/{field}"): {"reason": "order_status"},
+    ("POST", "/api/calls/{call}/note"): {"text": "Asked for the lamp."},
+    ("POST", "/api/calls/{call}/transfer"): {"queue": "returns"},
+    ("POST", "/api/calls/{call}/consult"): {"colleague": "ag_noor"},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what each column expects."""
+
+    method: str
+    route: str
+    expected: dict[str, int]
+
+
+def rows() -> list[Row]:
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    head, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    columns = head[3:]
+    assert columns == ["out", *COLUMNS]
+    return [
+        Row(method, route.strip("`"), dict(zip(columns, map(int, cells), strict=True)))
+        for method, route, _, *cells in body
+    ]
+
+
+ROWS = rows()
+
+
+def routes_of(app: Any) -> set[tuple[str, str]]:
+    """Every (method, path) the application answers; HEAD goes with GET. Anything but a route would answer unseen."""
+    found: set[tuple[str, str]] = set()
+    for route in app.routes:
+        if inner := getattr(route, "original_router", None):
+            found |= routes_of(inner)
+            continue
+        assert isinstance(route, APIRoute), "a mounted part would answer without a row"
+        found |= {(method, route.path) for method in route.methods - {"HEAD"}}
+    return found
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    served = routes_of(build_routes(DeskUnderTest().desk))
+    written = {(row.method, row.route) for row in ROWS}
+    assert served - written == set(), "routes without a row in docs/reference/routes.md"
+    assert written - served == set(), "rows without a route"
+    assert len(written) == len(ROWS), "a route has two rows"
+
+
+def routes_without_a_row() -> dict[str, str]:
+    return {}
+
+
+def test_a_route_without_a_row_would_be_seen() -> None:
+    app = build_routes(DeskUnderTest().desk)
+    app.add_api_route("/api/everything", routes_without_a_row, methods=["GET"])
+    assert routes_of(app) - {(row.method, row.route) for row in ROWS} >= {("GET", "/api/everything")}
+
+
+def test_every_role_has_a_column() -> None:
+    assert set(COLUMNS.values()) == set(Role)
+
+
+def test_the_desk_names_those_who_take_calls_as_access_does() -> None:
+    assert {role.value for role in TAKES_CALLS} == TAKE_CALLS
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.route}")
+async def test_the_answer_to_everybody(row: Row) -> None:
+    found = {column: await status(row, column) for column in ("out", *COLUMNS)}
+    assert found == row.expected
+
+
+async def status(row: Row, column: str) -> int:
+    """Ask this route as this person, in a desk of their own."""
+    under = DeskUnderTest()
+    under.vault.agents = (*under.vault.agents, *PEOPLE.values())
+    on_call = PEOPLE.get(column, AMARA) if takes_calls(column) else AMARA
+    call = under.on_call(on_call, assurance=2)
+    client = under.client()
+    await client.visit()
+    if column != "out":
+        assert (await client.sign_in(PEOPLE[column])).is_success
+    path = filled(row.route, call, under)
+    if row.route == "/api/session" and row.method == "POST":
+        await client.visit()  # the form's own token, whoever is signed in
+    if row.route == "/api/events":
+        return await streamed(client)
+    return (await client.send(row.method, path, BODIES.get((row.method, row.route)))).status_code
+
+
+def takes_calls(column: str) -> bool:
+    return column not in ("out", "else") and COLUMNS[column] in TAKES_CALLS
+
+
+def filled(route: str, call: str, under: DeskUnderTest) -> str:
+    version = under.desk.assets.version
+    return route.format(call=call, field="contact.name", version=version, name="desk.js")
+
+
+async def streamed(client: DeskClient) -> int:
+    async with client.events() as reader:
+        while not reader.status:
+            await asyncio.sleep(0)
+        return reader.status
+
+
+def granted(cells: Iterable[int]) -> bool:
+    return any(cell < 400 for cell in cells)
+
+
+def test_nothing_of_a_call_is_for_whom_it_is_not() -> None:
+    """Of the table itself: no slip of the hand gives a call to somebody else."""
+    for row in ROWS:
+        if "{call}" in row.route:
+            outside = [row.expected[column] for column in ("out", "manag", "cer", "audit", "admin", "else")]
+            assert not granted(outside), row
+        elif row.route.startswith("/api/"):
+            assert row.expected["out"] == 401, row
