@@ -110,9 +110,17 @@ def test_many_threads_agree_on_one_key(database: Database, kms: MemoryKms) -> No
 
 def test_an_unreachable_key_service_fails_closed(ring: Keyring, kms: MemoryKms) -> None:
     ring.make(ANA)
+    ring.forget()
     kms.fault = Unavailable("kms: no answer")
     with pytest.raises(Unavailable):
         ring.key(ANA)
+
+
+def test_a_key_that_was_made_is_at_hand(ring: Keyring, kms: MemoryKms) -> None:
+    ring.make(ANA)
+    kms.fault = Unavailable("kms: no answer")
+    place = Place("brand", "re_1", "contact.name", "contact", 1)
+    assert ring.key(ANA).open(ring.key(ANA).seal(b"x", place), place) == b"x"
 
 
 def test_forgetting_asks_the_key_service_again(ring: Keyring, kms: MemoryKms) -> None:
