@@ -29,6 +29,7 @@ from quietline.vault.journal import Journal
 from quietline.vault.phones import Phones
 from quietline.vault.ports import StaffMember
 from quietline.vault.schema import DataClass
+from quietline.vault.staff_import import StaffImport
 from quietline.vault.trunks import Trunks
 
 TICKET = Ticket("admin", "admin", SIGNALLING)
@@ -82,6 +83,7 @@ class Admin:
         self._stores = StoresInForce(config)
         self._alerted: set[str] = set()
         self.applied = AppliedStaff(journal, identity, make_keys, self._out_of_service)
+        self.imported = StaffImport(self.applied, lambda: {store.id for store in self._stores})
 
     # -- staff
 

@@ -32,13 +32,14 @@ _KEYS = ("login", "name", "role", "skills", "store")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One line of the list."""
+    """One line of the list. `times`: when the contract begins and ends, where the list says so; UTC seconds."""
 
     login: Sealed[str]
     name: Sealed[str]
     role: Role
     store: str
     skills: dict[str, int]
+    times: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -144,9 +145,22 @@ class AppliedStaff:
             "store": (person.store, row.store),
             "skills": (person.skills, read_skills(row.skills)),
             "name": (person.name, self._identity.name_of(row)),
-            "service": (False, row.ends != 0 and row.ends <= now),
+            "service": (person.times or False, (row.starts, row.ends) if person.times else _over(row, now)),
         }
         return [name for name, (wanted, held) in pairs.items() if wanted != held]
+
+    async def add(self, people: list[Person], digest: str, *, dry_run: bool) -> StaffPlan:
+        """Make these people be on the staff, and leave everybody else alone. Raises as `apply` does."""
+        async with self._applying:
+            found = await asyncio.to_thread(self._compare, people)
+            found.retired.clear()
+            if dry_run or not (found.added or found.changed):
+                return found.plan()
+            plan = await self._make_so(found, digest)
+            for person, row, _ in found.changed:
+                if person.times and 0 < person.times[1] <= self._journal.now():
+                    await self._end(row.agent)
+            return plan
 
     async def _make_so(self, found: Comparison, digest: str) -> StaffPlan:
         tokens = [new_agent_token() for _ in found.added]
@@ -189,7 +203,8 @@ class AppliedStaff:
         rows = []
         for token, person, word in zip(tokens, found.added, words, strict=True):
             password = stored_word(word, now + LIFE_SECONDS)
-            new = NewStaff(person.login, person.name, password, person.role, person.store, person.skills)
+            times = person.times or (0.0, 0.0)
+            new = NewStaff(person.login, person.name, password, person.role, person.store, person.skills, *times)
             rows.append(self._identity.new_row(new, leaves[token], TICKET, token))
         for person, row, differs in found.changed:
             rows.append(self._changed(person, row, differs, leaves[row.agent]))
@@ -200,16 +215,22 @@ class AppliedStaff:
 
     def _changed(self, person: Person, row: StaffRow, differs: list[str], leaf: str) -> StaffRow:
         name = self._identity.seal_name(row.agent, person.name) if "name" in differs else row.name
+        starts, ends = person.times or (row.starts, 0.0 if "service" in differs else row.ends)
         return replace(
             row,
             role=person.role.value,
             store=person.store,
             skills=tuple(write_skills(person.skills)),
             name=name,
-            ends=0.0 if "service" in differs else row.ends,
+            starts=starts,
+            ends=ends,
             leaf=leaf,
             version=row.version + 1,
         )
+
+
+def _over(row: StaffRow, now: float) -> bool:
+    return row.ends != 0 and row.ends <= now
 
 
 def _left(member: Member, now: float) -> bool:

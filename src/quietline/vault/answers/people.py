@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from quietline.plain import plain
 from quietline.sealed import Sealed
 from quietline.vault.operations import Answer, Fields
 from quietline.vault.unsealed import Unsealed
@@ -139,6 +140,12 @@ async def _staff_unlink(parts: Unsealed, fields: Fields) -> Frame:
     return {}
 
 
+async def _staff_import(parts: Unsealed, fields: Fields) -> Frame:
+    imported = parts.admin.imported
+    done = await imported.run(fields.raw("rows"), fields.text("digest"), dry_run=fields.flag("dry_run"))
+    return {"plan": plain(done.plan), "bad": {str(line): why for line, why in done.bad.items()}}
+
+
 WEB: dict[str, Answer[Unsealed]] = {
     "passkey_options": _passkey_options,
     "passkey_sign_in": _passkey_sign_in,
@@ -171,4 +178,5 @@ ADMIN: dict[str, Answer[Unsealed]] = {
     "staff_reset_factors": _staff_reset_factors,
     "staff_link": _staff_link,
     "staff_unlink": _staff_unlink,
+    "staff_import": _staff_import,
 }
