@@ -136,7 +136,7 @@ class BlindIndex:
         def work(connection: sqlite3.Connection) -> None:
             cleared = {(subject, field) for field, _, subject, _ in replaced} | set(gone)
             connection.executemany(SQL["index_clear"], cleared)
-            connection.executemany(SQL["index_add"], rows)
+            connection.executemany(SQL["index_add"], sorted(rows))
 
         self._database.write(work)
 

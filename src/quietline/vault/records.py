@@ -17,7 +17,7 @@ from typing import Any
 from quietline.errors import TamperError
 from quietline.sealed import Sealed, Ticket
 from quietline.vault.database import Database, load_sql
-from quietline.vault.envelope import Place
+from quietline.vault.envelope import DataKey, Place
 from quietline.vault.keys import Keyring, Owner
 from quietline.vault.schema import FIELDS, DataClass, FieldSpec
 
@@ -220,7 +220,7 @@ class Records:
             rows += self._rows(connection, new, record, fresh, ticket)
             ids.append(record)
         connection.executemany(SQL["add_record"], made)
-        connection.executemany(SQL["put_field"], rows)
+        connection.executemany(SQL["put_field"], sorted(rows))
         return ids
 
     def _own_record(self, connection: sqlite3.Connection, new: NewRecord, held: dict[str, str]) -> str:
@@ -237,12 +237,14 @@ class Records:
     ) -> list[tuple[str, str, str, int, bytes, int]]:
         held = {} if fresh else self._held(lambda sql, given: connection.execute(sql, given).fetchall(), record)
         changed, rows = 0 if fresh else self._day(), []
+        keys: dict[str, DataKey] = {}
         for name, value in new.fields.items():
             if self._same(new, record, name, held.get(name), ticket):
                 continue
             data_class = self.fields[name].data_class
             revision = held[name][1] + 1 if name in held else 1
-            key = self._keyring.key(Owner(new.controller, new.customer, data_class))
+            key = keys.get(data_class) or self._keyring.key(Owner(new.controller, new.customer, data_class))
+            keys[data_class] = key
             sealed = key.seal(value.open(ticket).encode(), Place(new.controller, record, name, data_class, revision))
             rows.append((record, name, data_class.value, revision, sealed, changed))
         return rows

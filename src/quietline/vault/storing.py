@@ -96,7 +96,8 @@ class Importer:
         return _outcome(plans)
 
     def _write(self, work: list[_Plan], ticket: Ticket) -> None:
-        self._keyring.make(*(owner for plan in work for owner in self._owners(plan)))
+        fresh = frozenset(plan.token for plan in work if plan.state is State.NEW)
+        self._keyring.make(*(owner for plan in work for owner in self._owners(plan)), fresh=fresh)
         # Crash here: keys that nothing uses.
         unknown = [plan for plan in work if not plan.by_key]
         keys = [IndexRow(plan.customer.controller, plan.token, CUSTOMER_KEY, plan.customer.key) for plan in unknown]
@@ -106,9 +107,10 @@ class Importer:
         ids = self._records.add(records, ticket)
         # Crash here: values whom no caller matches yet; the next run sees them as unchanged unless it looks again.
         references = [row for record, made in zip(records, ids, strict=True) for row in self._order_rows(record, made)]
-        own = [row for plan in work for row in _own_rows(plan)]
+        own = [row for plan in work if plan.token not in fresh for row in _own_rows(plan)]
+        first = [row for plan in work if plan.token in fresh for row in _own_rows(plan)]
         gone = [(plan.token, name) for plan in work for name, normal in plan.indexed.items() if normal is None]
-        self._index.write(own, references, gone)
+        self._index.write(own, [*first, *references], gone)
 
     # -- looking up
 
