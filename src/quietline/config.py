@@ -168,7 +168,26 @@ class Vault:
     erasures_alone: int = 5  # of them by one privacy officer; further ones, and several at once, take two people
     retention_seconds: float = 86_400.0  # how often what is past its time is erased; 0: by hand only
     second_factor_roles: tuple[str, ...] = ("administrator", "privacy_officer")  # sensitive acts need one; others may
+    kms: str = "file"  # what keeps the key-encryption keys: "file" (sealed by a passphrase) | "openbao"
+    kek_window_seconds: float = 604_800.0  # a week between two people's word and the end of a key-encryption key
+    backup_keys_days: float = 7.0  # how long `quietline backup` leaves copies of keys: most of the erasure window
+    backup_days: float = 35.0  # how long it leaves copies of everything else
+    backup_every_days: float = 1.0  # how often you run it: expired copies go at the next run
     code_gateway: str = ""  # URL of the gateway that carries one-time codes to phones; empty: step-up unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBao:
+    """The transit engine of an OpenBao server, where `kms = "openbao"`: it keeps the key-encryption keys."""
+
+    url: str = "https://127.0.0.1:8200"
+    mount: str = "transit"  # where the transit engine is mounted
+    key: str = "quietline"  # the name of its key, which is there before `quietline vault init`
+    token_file: str = ""  # holds a token and nothing else; empty: by AppRole
+    role_id_file: str = ""  # AppRole: the role's id
+    secret_id_file: str = ""  # AppRole: its secret id
+    ca: str = ""  # who signed its certificate, a PEM file; empty: whom this machine trusts
+    timeout_seconds: float = 5.0  # then it counts as unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +272,7 @@ class Config:
     relay: Relay = field(default_factory=Relay)
     controller: Controller = field(default_factory=Controller)
     vault: Vault = field(default_factory=Vault)
+    openbao: OpenBao = field(default_factory=OpenBao)
     oidc: Oidc = field(default_factory=Oidc)
     web: Web = field(default_factory=Web)
     certificates: Certificates = field(default_factory=Certificates)

@@ -204,6 +204,13 @@ def _check_vault(vault: Vault, reader: _Reader) -> None:
     if vault.callback_tries < 1 or vault.callback_seconds <= 0:
         key = "callback_tries" if vault.callback_tries < 1 else "callback_seconds"
         raise reader.error("vault", key, "want more than 0; offer no callbacks in the flows to have none")
+    if vault.kms not in ("file", "openbao"):
+        raise reader.error("vault", "kms", 'want "file" or "openbao"')
+    for key in ("kek_window_seconds", "backup_keys_days", "backup_days", "backup_every_days"):
+        if getattr(vault, key) < 0:
+            raise reader.error("vault", key, "want 0 or more")
+    if vault.backup_days < vault.backup_keys_days:
+        raise reader.error("vault", "backup_days", "want at least backup_keys_days: records are of use with keys alone")
     if vault.last_agent_seconds < 0:
         raise reader.error("vault", "last_agent_seconds", "want 0 (nothing is kept) or more")
 

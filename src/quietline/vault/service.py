@@ -16,8 +16,8 @@ from quietline import logs
 from quietline.errors import ConfigError, Denied, QuietlineError, TamperError, Unavailable, VaultLocked
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import SIGNALLING, Sealed, Ticket
-from quietline.vault import kms_file
 from quietline.vault.answers import ANSWERS, OPERATIONS
+from quietline.vault.kms_open import key_house
 from quietline.vault.operations import Fields, Sides
 from quietline.vault.ports import Kms
 from quietline.vault.unsealed import Unsealed, World, unsealed
@@ -36,6 +36,7 @@ class VaultService:
         self._hardened = hardened or {}
         self._sides = Sides.of(world.config.users)
         self._folder = world.config.paths.state / "vault"
+        self._keys = key_house(world.config)
         self._server = WireServer(world.config.paths.vault_socket, self._answer)
         self._kms: asyncio.Queue[tuple[Kms, asyncio.Future[None]]] = asyncio.Queue(1)
         self._sealing = asyncio.Event()
@@ -52,8 +53,8 @@ class VaultService:
                     log.error("the key file is missing, though there are keys sealed with it; restore it from its copy")
                 elif not self.initialised:
                     log.info("the vault has no key yet and waits for `quietline vault init`")
-                elif passphrase:
-                    await self._try_to_unseal(passphrase)
+                elif passphrase or self._keys.unattended:
+                    await self._try_to_unseal(passphrase or Sealed(""))
         finally:
             await self._server.stop()
 
@@ -98,14 +99,12 @@ class VaultService:
 
     async def init(self, passphrase: Sealed[str]) -> None:
         """Make the key file, once, and unseal. Raises ConfigError when there is or was one, Denied for a weak one."""
-        limits = self._world.config.vault
         if self._lost_key():
             raise ConfigError(
                 "vault init: keys.db holds keys of a kms.json that is missing; restore that from its copy"
             )
         plain = passphrase.open(Ticket("admin", "init", SIGNALLING)).encode()
-        path = self._folder / "kms.json"
-        kms = await asyncio.to_thread(kms_file.create, path, plain, limits.argon2_memory_kib, limits.argon2_passes)
+        kms = await asyncio.to_thread(self._keys.create, plain)
         await self._use(kms)
         if self._open:
             self._open.journal.soon(Kind.KEY_CHANGED, key=kms.key_id, change="made")
@@ -113,7 +112,7 @@ class VaultService:
     async def unseal(self, passphrase: Sealed[str]) -> None:
         """Raises Denied("passphrase"), ConfigError, TamperError, Unavailable. Harmless when unsealed already."""
         plain = passphrase.open(Ticket("admin", "unseal", SIGNALLING)).encode()
-        await self._use(await asyncio.to_thread(kms_file.unseal, self._folder / "kms.json", plain))
+        await self._use(await asyncio.to_thread(self._keys.open, plain))
 
     async def _use(self, kms: Kms) -> None:
         async with self._unsealing:
