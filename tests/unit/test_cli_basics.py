@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from quietline.cli import COMMANDS
+from quietline.cli import COMMANDS, needed
 from quietline.cli.reference import commands
 
 Cli = Callable[..., Any]
@@ -116,6 +116,40 @@ def test_commands_do_without_the_simulated_far_side() -> None:
         (sys.executable, "-c", program, "--help"), capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("status",), ("status",)),
+        (("vault", "init", "--help"), ("vault",)),
+        (("--help",), COMMANDS),
+        ((), COMMANDS),
+        (("--version", "status"), ("status",)),
+        (("sttus", "status"), COMMANDS),  # the first word is a slip: the error must know all that there are
+    ],
+)
+def test_only_the_command_that_is_named_is_needed(words: tuple[str, ...], names: tuple[str, ...]) -> None:
+    assert tuple(needed(words)) == names
+
+
+def test_a_command_starts_without_what_others_calculate_with() -> None:
+    program = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print(sorted({'numpy', 'quietline.staffing.run'} & sys.modules.keys())))\n"
+        "sys.argv[1:] = ['status', '--help']\n"
+        "from quietline.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--json" in done.stdout
+
+
+def test_a_slip_of_the_pen_is_told_what_there_is(cli: Cli) -> None:
+    result = cli("sttus")
+    assert result.code == 2
+    assert "status" in result.err
 
 
 def test_the_environment_names_the_configuration(cli: Cli, house: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
@@ -65,11 +66,11 @@ def _options(version: Version = False) -> None:
     """A call router that shows nobody more of a customer than the call needs."""
 
 
-def build() -> typer.Typer:
-    """The whole command line, each command from its own module; may be called again."""
+def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands, each from its own module; may be called again."""
     app.registered_groups.clear()
     app.registered_commands.clear()
-    for name in COMMANDS:
+    for name in names:
         module = import_module(f"quietline.cli.{name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
@@ -78,10 +79,17 @@ def build() -> typer.Typer:
     return app
 
 
+def needed(arguments: Sequence[str]) -> Sequence[str]:
+    """The command that is named, alone: the others' modules, numpy among them, are not even imported. All of them where
+    none is named, for help and for a slip of the pen."""
+    word = next((each for each in arguments if not each.startswith("-")), "")
+    return (word,) if word in COMMANDS else COMMANDS
+
+
 def main() -> None:
     """The entry point. Exit 1: the thing asked for failed; 2: it, or the configuration, is wrong."""
     try:
-        build()(prog_name="quietline")
+        build(needed(sys.argv[1:]))(prog_name="quietline")
     except QuietlineError as error:
         sys.stderr.write(f"quietline: {error}\n")
         sys.exit(2 if isinstance(error, ConfigError) else 1)
