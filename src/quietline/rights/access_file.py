@@ -148,8 +148,8 @@ def pack(file: AccessFile) -> bytes:
     return packed.getvalue()
 
 
-def encrypt(packed: bytes, recipient: str, passphrase: Sealed[str]) -> bytes:
-    """To an age public key ("age1…") or, where that is empty, to a passphrase.
+def encryption(recipient: str, passphrase: Sealed[str]) -> Callable[[bytes], bytes]:
+    """What encrypts to an age public key ("age1…") or, where that is empty, to a passphrase.
 
     Raises ConfigError for what is no key, or a passphrase of fewer than 12 characters.
     """
@@ -157,14 +157,12 @@ def encrypt(packed: bytes, recipient: str, passphrase: Sealed[str]) -> bytes:
         try:
             key = pyrage.x25519.Recipient.from_str(recipient.strip())
         except pyrage.RecipientError:
-            raise ConfigError(
-                "to: an age public key, which begins with age1; or leave it out for a passphrase"
-            ) from None
-        return bytes(pyrage.encrypt(packed, [key]))
+            raise ConfigError("to: an age public key, which begins with age1; without one a passphrase") from None
+        return lambda packed: bytes(pyrage.encrypt(packed, [key]))
     word = passphrase.open(_SEAL)
     if len(word) < MIN_PASSPHRASE:
         raise ConfigError(f"passphrase: at least {MIN_PASSPHRASE} characters; tell it by another way than the file")
-    return bytes(pyrage.passphrase.encrypt(packed, word))
+    return lambda packed: bytes(pyrage.passphrase.encrypt(packed, word))
 
 
 def as_html(file: AccessFile) -> str:

@@ -16,7 +16,7 @@ from quietline.access.decide import Principal
 from quietline.errors import ConfigError, Denied
 from quietline.ledger.vocabulary import Kind
 from quietline.reasons import Why, denied
-from quietline.rights.access_file import SECTIONS, encrypt, pack
+from quietline.rights.access_file import SECTIONS, encryption, pack
 from quietline.rights.books import RightsBooks
 from quietline.rights.breach import duties, whom_did_it_see
 from quietline.rights.eraser import Eraser
@@ -119,14 +119,14 @@ class RightsDesk:
             raise Denied("not-in-this-state", "Only an open request for access is answered with a file.")
         if unknown := set(withheld) - set(SECTIONS):
             raise ConfigError(f"withhold: {len(unknown)} unknown; of {', '.join(SECTIONS)}")
-        encrypt(b"", to, passphrase)  # says what is wrong before anything is opened
+        encrypt = encryption(to, passphrase)  # says what is wrong before anything is opened
         # The entry stands in the customer's own log like any other look.
         ticket = await self._parts.journal.first(
             Kind.LOOK_ALLOWED, who.agent, "subject-access", request.customer, agent=who.agent, action="access",
             field="all", reason="subject_access", basis="GDPR 15", request=request.id,
         )  # fmt: skip
         file = await asyncio.to_thread(self._gatherer.file, request, ticket, withheld)
-        return await asyncio.to_thread(lambda: encrypt(pack(file), to, passphrase))
+        return await asyncio.to_thread(lambda: encrypt(pack(file)))
 
     async def rectify(self, who: Principal, name: str, field: str, value: Sealed[str]) -> dict[str, Any]:
         """Put another value in place of one; the old one is gone. Raises Denied, ConfigError."""

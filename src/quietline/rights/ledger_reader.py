@@ -22,6 +22,7 @@ from quietline.rights.store import SQL
 from quietline.vault.keys import KeyGoneError
 
 PAGE = 4_096  # entries read at a time
+BACK = 256  # the same, from the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,16 @@ class LedgerReader:
             while rows := db.execute(SQL["bodies"], (start, PAGE)).fetchall():
                 yield from (placed for row in rows if (placed := self._placed(row)))
                 start = rows[-1][0] + 1
+
+    def back(self) -> Iterator[Placed]:
+        """Every entry that has a body, newest first; read in pages, so that who stops early has read little."""
+        with closing(open_reader(self._path)) as db:
+            end = read_head(db).size
+            while end > 0:
+                start = max(0, end - BACK)
+                rows = [row for row in db.execute(SQL["bodies"], (start, BACK)).fetchall() if row[0] < end]
+                yield from (placed for row in reversed(rows) if (placed := self._placed(row)))
+                end = start
 
     def proof(self, index: int) -> Proof:
         """Of one entry, under the checkpoint that is durable now. Raises IndexError when there is none, or no body."""
