@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 from product_parts import CALLERS_TONE, Shop, becomes, falls_silent, hear_each_other, hung_up_on, product
 
+from quietline.reports.history_file import FILE, HistoryReader
+from quietline.routing.visits import Visit
 from quietline.testing.agent_phone import answers_after, declines, rings_only
 from quietline.testing.caller import Person
 
@@ -44,6 +46,20 @@ async def test_the_agents_phone_holds_and_resumes(shop: Shop) -> None:
         assert caller.leg.offers == 0  # never re-INVITEd
         await caller.hangs_up()
         await hung_up_on(leg)
+        await mia.reaches("ready")
+    visit = await becomes(lambda: the_visit_held(shop), "the history has the hold")
+    assert visit.talk > 0
+    assert 0.4 <= visit.hold <= visit.handle - visit.talk  # music was heard that long, at least
+
+
+async def the_visit_held(shop: Shop) -> Visit | None:
+    """As `quietline report` reads it."""
+    path = shop.site.config.paths.state / FILE
+    reader = HistoryReader(path)
+    try:
+        return next((visit for visit in reader.visits(0.0, 4e9) if visit.hold), None)
+    finally:
+        reader.close()
 
 
 async def test_an_agent_who_is_muted_is_not_heard_and_hears(shop: Shop) -> None:

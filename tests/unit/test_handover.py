@@ -269,6 +269,41 @@ async def test_a_browser_that_takes_its_caller_back_is_woken(stage: Stage) -> No
     assert first.did == ["reoffer", "reoffer"]
 
 
+class Holds:
+    """Only what the history is told of holding."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, bool]] = []
+
+    def holds(self, agent: str, on: bool) -> None:
+        self.told.append((agent, on))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *told: None
+
+
+async def test_the_history_is_told_when_the_agents_phone_holds_and_resumes(stage: Stage) -> None:
+    await stage.talking()
+    holds = Holds()
+    stage.floor.watch(holds)
+    leg = stage.telephony.dialled[-1][2]
+    for sdp in ("a=sendonly", "a=sendrecv"):
+        leg.happens(LegEventKind.OFFER, sdp=sdp)
+        await stage.until(lambda sdp=sdp: holds.told and holds.told[-1][1] == ("sendonly" in sdp))
+    assert holds.told == [("mia", True), ("mia", False)]
+
+
+async def test_a_word_with_a_colleague_is_hold_until_the_caller_is_back(stage: Stage) -> None:
+    call = await stage.talking()
+    holds = Holds()
+    stage.floor.watch(holds)
+    await stage.asked(call)
+    assert holds.told == [("mia", True)]
+    call.settle("back")
+    await stage.until(lambda: len(holds.told) == 2)
+    assert holds.told[-1] == ("mia", False)
+
+
 async def test_the_journal_knows_of_the_colleague_so_that_another_life_can_let_go(stage: Stage) -> None:
     call = await stage.talking()
     await stage.asked(call)

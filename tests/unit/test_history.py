@@ -282,6 +282,70 @@ async def test_a_warm_transfer_is_a_visit_of_the_colleague_too(shop: Shop) -> No
     assert (second.queue, second.store, second.waited, second.call) == ("orders", "mill", 0, first.call)
 
 
+async def test_hold_is_taken_from_talk_and_no_second_counts_twice(shop: Shop) -> None:
+    """Held twice, and told of the second time twice: 50 talk, 20 hold, 10 talk, 5 hold, 5 talk, 7 wrap-up."""
+    shop.ready(MIA)
+    shop.enter("c1")
+    await shop.picks_up("c1")
+    for seconds, on in ((50, True), (20, False), (10, True), (2, True), (3, False), (5, False)):
+        shop.passes(seconds)
+        shop.floor.holds(MIA, on)
+    shop.floor.leave("c1", MIA)
+    shop.passes(7)
+    shop.floor.wrapped_up(MIA)
+    (visit,) = shop.book.visits
+    assert (visit.talk, visit.hold, visit.wrap_up, visit.handle) == (65, 25, 7, 97)
+    assert shop.states(MIA)[-2:] == [("on_call", 90), ("wrap_up", 7)]  # the agent's time is the same
+
+
+async def test_a_hold_ends_with_the_conversation(shop: Shop) -> None:
+    """The caller hangs up while they are held, or are handed on; what is said afterwards changes nothing."""
+    shop.ready(MIA)
+    shop.enter("c1")
+    await shop.picks_up("c1")
+    shop.passes(10)
+    shop.floor.holds(MIA, on=True)
+    shop.passes(30)
+    shop.floor.leave("c1", MIA)
+    shop.passes(4)
+    shop.floor.holds(MIA, on=False)
+    shop.floor.holds(MIA, on=True)
+    shop.passes(6)
+    shop.floor.wrapped_up(MIA)
+    (visit,) = shop.book.visits
+    assert (visit.talk, visit.hold, visit.wrap_up) == (10, 30, 10)
+
+
+async def test_who_has_no_caller_holds_nobody(shop: Shop) -> None:
+    shop.ready(MIA)
+    shop.floor.holds(MIA, on=True)
+    shop.enter("c1")
+    await shop.picks_up("c1")
+    shop.passes(9)
+    shop.floor.leave("c1", MIA)
+    shop.floor.wrapped_up(MIA)
+    assert [(visit.talk, visit.hold) for visit in shop.book.visits] == [(9, 0)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=12), st.integers(0, 20))
+def test_talk_and_hold_are_the_conversation_whatever_is_told(told: list[tuple[int, bool]], wrap_up: int) -> None:
+    now = [1_000.0]
+    book = Book(lambda: now[0], KEY)
+    book.entered(Waiting("c1", "orders", 1.0))
+    book.changed(Agent(MIA, state=State.ON_CALL, call="c1"))
+    held, on_hold = 0, False
+    for seconds, on in told:
+        now[0] += seconds
+        held, on_hold = held + seconds * on_hold, on
+        book.holds(MIA, on)
+    book.changed(Agent(MIA, state=State.WRAP_UP, call="c1"))
+    now[0] += wrap_up
+    book.changed(Agent(MIA, state=State.READY))
+    (visit,) = book.visits
+    assert (visit.hold, visit.wrap_up) == (held, wrap_up)
+    assert visit.talk + visit.hold == sum(seconds for seconds, _ in told)
+
+
 async def test_the_estimator_is_told_of_each_conversation(shop: Shop) -> None:
     told: list[tuple[str, float]] = []
     shop.book.handled = lambda queue, seconds: told.append((queue, seconds))

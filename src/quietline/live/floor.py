@@ -66,6 +66,9 @@ class Watcher(Protocol):
     def changed(self, agent: Agent) -> None:
         """An agent's state may be new."""
 
+    def holds(self, agent: str, on: bool) -> None:
+        """In their conversation the caller hears music from now on, or the agent again. May be told twice."""
+
 
 class Floor:
     """Owns every agent's state and every waiting call's place. One event loop; not safe across threads."""
@@ -202,6 +205,11 @@ class Floor:
 
     def wrapped_up(self, agent: str) -> None:
         self._apply(self._matcher.wrapped_up(agent, *self._now()))
+
+    def holds(self, agent: str, on: bool) -> None:
+        """The agent's caller hears music (held, or a colleague is asked), or the agent again. For the history."""
+        if self._watcher:
+            self._watcher.holds(agent, on)
 
     def show(self, agent: str, **changes: Any) -> None:
         """Put something of their call on the agent's page, beside their state; nothing for who has none any more."""

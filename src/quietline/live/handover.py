@@ -153,6 +153,7 @@ class Handover:
         progress.consults += 1
         asking = self.asking = Consult(self.house, self.media, f"{progress.id}.{progress.consults}", progress, agent)
         progress.consulting = agent
+        self.house.floor.holds(progress.agent, True)
         self._save()
         try:
             if await asking.ring():
@@ -167,6 +168,7 @@ class Handover:
         if self.agent_leg is None or not self.agent_leg.alive:
             return Pass(progress.queue)
         await self.media.take_back()
+        self.house.floor.holds(progress.agent, self.media.held)
         self._wake_browser()
         self._save()
         return None
@@ -231,6 +233,7 @@ class Handover:
             event = await self.agent_leg.next_event()
             if event.kind is LegEventKind.OFFER:
                 await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
+                self.house.floor.holds(self.progress.agent, self.media.held)
             elif event.kind is LegEventKind.REOFFERED and self._waking:
                 self._waking = False
                 self.agent_leg.reoffer(self.media.agent_again("sendrecv"))

@@ -58,6 +58,14 @@ class _Open:
     agent: str = ""
     answered: float = 0.0
     ended: float = 0.0
+    hold: float = 0.0  # seconds so far
+    held: float = 0.0  # since when the caller is on hold now
+
+    def holds(self, on: bool, now: float) -> None:
+        """The caller hears music from now on, or no longer."""
+        if self.held and not on:
+            self.hold += now - self.held
+        self.held = (self.held or now) if on else 0.0
 
     def lost(self, outcome: Outcome, at: float) -> Visit:
         return Visit(
@@ -71,8 +79,9 @@ class _Open:
     def taken(self, now: float) -> Visit:
         """`now` is when the agent's wrap-up is over."""
         ended = self.ended or now
+        self.holds(False, ended)
         return self.lost(Outcome.ANSWERED, self.answered)._replace(
-            agent=self.agent, talk=ended - self.answered, wrap_up=now - ended
+            agent=self.agent, talk=ended - self.answered - self.hold, hold=self.hold, wrap_up=now - ended
         )
 
 
@@ -175,6 +184,12 @@ class Book:
             self._agents[agent.id] = _Seen(agent.state, now, agent.call, agent.store)
         if agent.state is State.ON_CALL:
             self._take(agent, now)
+
+    def holds(self, agent: str, on: bool) -> None:
+        """The agent's caller hears music, or the agent again."""
+        visit = self._taken.get(agent)
+        if visit and not visit.ended:
+            visit.holds(on, self.now())
 
     def _take(self, agent: Agent, now: float) -> None:
         """The agent has the call: from its queue, or from a colleague's hands (warm transfer)."""

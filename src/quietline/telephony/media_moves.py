@@ -46,6 +46,11 @@ class MovingMedia(RtpengineMedia):
     """`CallMedia` whole."""
 
     @property
+    def held(self) -> bool:
+        """See `CallMedia`."""
+        return self._state.held
+
+    @property
     def _tag(self) -> str:
         return self._state.agent_tag or super()._tag
 

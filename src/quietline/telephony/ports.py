@@ -146,6 +146,10 @@ class CallMedia(Protocol):
     async def agent_reoffer(self, sdp: str) -> str:
         """Answer the agent's re-INVITE (hold, resume, ICE restart) locally. On hold the caller hears music."""
 
+    @property
+    def held(self) -> bool:
+        """Whether the agent's latest description holds the caller: sendonly, inactive or 0.0.0.0 (RFC 3264 §8.4)."""
+
     async def caller_reoffer(self, sdp: str) -> str:
         """Answer the caller's re-INVITE (session refresh, hold, address change) locally."""
 

@@ -136,6 +136,7 @@ class FakeMedia:
 
     def __init__(self) -> None:
         self.did: list[str] = []
+        self.held = False  # by the agent: as their latest offer says
         self.fault: dict[str, QuietlineError] = {}
         self._keys: asyncio.Queue[str] = asyncio.Queue()
 
@@ -215,6 +216,7 @@ class FakeMedia:
 
     async def agent_reoffer(self, sdp: str) -> str:
         self._note("agent_reoffer")
+        self.held = "sendonly" in sdp
         return "answer"
 
     async def caller_reoffer(self, sdp: str) -> str:
