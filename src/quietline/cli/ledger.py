@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -12,17 +13,20 @@ import typer
 
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, show
 from quietline.config_file import load
-from quietline.errors import ConfigError
+from quietline.errors import ConfigError, TamperError
 from quietline.ledger.checkpoint import NoteVerifier
-from quietline.ledger.export import VKEY, export_ledger
+from quietline.ledger.export import CHECKPOINT, VKEY, export_ledger
 from quietline.ledger.store import open_reader, read_head
 from quietline.ledger.verify import Copy, VerifyError
+from quietline.witness.cosignature import CosignatureVerifier, Seen, require
 
 app = typer.Typer(help="The append-only ledger: export it, verify a copy.", no_args_is_help=True)
 
 Database = Annotated[Path | None, typer.Option("--database", help="The ledger's file, if not the configured one.")]
 Key = Annotated[str, typer.Option("--key", help="The verifier key, or a file that has it. Default: the copy's own.")]
 Earlier = Annotated[Path | None, typer.Option("--checkpoint", help="An earlier checkpoint this log must continue.")]
+Witnesses = Annotated[list[str] | None, typer.Option("--witness", help="The key of a witness; may be given again.")]
+Need = Annotated[int | None, typer.Option("--need", min=0, help="How many must have signed. Default: all.")]
 Index = Annotated[int | None, typer.Option("--entry", help="Also prove that this entry is in the log.")]
 
 
@@ -32,24 +36,31 @@ def verify(
     key: Key = "",
     checkpoint: Earlier = None,
     entry: Index = None,
+    witness: Witnesses = None,
+    need: Need = None,
     as_json: AsJson = False,
 ) -> None:
     """Check signature, every entry, every tile and the root; exit 1 if anything does not fit."""
     verifier = NoteVerifier(_key(directory, key))
+    witnesses = [CosignatureVerifier(each) for each in witness or ()]
     try:
         copy = Copy(directory, verifier)
         found = asdict(copy.verify(_read(checkpoint) if checkpoint else None))
+        seen = _seen(directory, witnesses, len(witnesses) if need is None else need)
         leaf = None if entry is None else copy.check_entry(entry)
     except VerifyError as error:
         _refuse(error, as_json)
     if as_json:
-        typer.echo(json.dumps({"verified": True, **found, "leaf": leaf, "key_given": bool(key)}))
+        words = [asdict(each) for each in seen]
+        typer.echo(json.dumps({"verified": True, **found, "leaf": leaf, "key_given": bool(key), "witnesses": words}))
         return
     typer.echo(f"Verified: {found['size']} entries of {found['origin']}, root {found['root']}.")
     if checkpoint:
         typer.echo(f"It continues the earlier checkpoint of {found['earlier']} entries.")
     if leaf:
         typer.echo(f"Entry {entry} is in it, leaf {leaf}.")
+    for each in seen:
+        typer.echo(f"{each.witness} saw it on {datetime.fromtimestamp(each.time, UTC):%Y-%m-%d %H:%M:%S} UTC.")
     if not key:
         typer.echo("The key came with the copy: give --key to know whose log this is.", err=True)
 
@@ -64,6 +75,22 @@ def export(
     """Write a copy in the C2SP tlog-tiles layout; the ledger may be in use meanwhile."""
     made = export_ledger(_database(config, database), directory, bodies=bodies)
     typer.echo(f"{made.size} entries in {made.directory}. Verifier key: {made.vkey}")
+
+
+@app.command()
+def cosign(
+    directory: Annotated[Path, typer.Argument(help="An exported copy.")],
+    witness: Annotated[list[str], typer.Option("--witness", help="URL=KEY of a witness; may be given again.")],
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask witnesses for their word on a copy, and put it on its checkpoint; exit 1 if any refused."""
+    from quietline.witness.submit import Place, cosign_over_http
+
+    told = cosign_over_http(directory, _key(directory, key), [Place.parse(each) for each in witness])
+    show([{"witness": t.witness, "signed": not t.refused, "why not": t.refused} for t in told], as_json)
+    if any(each.refused for each in told):
+        raise typer.Exit(1)
 
 
 @app.command("show")
@@ -82,6 +109,16 @@ def show_head(config: ConfigPath = DEFAULT_CONFIG, database: Database = None, as
         "verifier key": head.vkey,
     }
     show([facts] if as_json else [{"what": name, "is": value} for name, value in facts.items()], as_json)
+
+
+def _seen(directory: Path, witnesses: list[CosignatureVerifier], needed: int) -> list[Seen]:
+    try:
+        return require(_read(directory / CHECKPOINT), witnesses, needed)
+    except VerifyError:
+        raise
+    except TamperError as error:
+        meaning = "Nobody outside has confirmed that this is the history that others were shown"
+        raise VerifyError(str(error), CHECKPOINT, meaning) from None
 
 
 def _database(config: Path, given: Path | None) -> Path:

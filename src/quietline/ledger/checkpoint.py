@@ -93,10 +93,8 @@ class NoteVerifier:
 
     def open(self, note: bytes) -> str:
         """The text of a note. Raises TamperError unless our key signed exactly this text."""
-        text, lines = _split_note(note)
-        ours = [
-            signature for name, signature in map(_signature, lines) if (name, signature[:4]) == (self.name, self._id)
-        ]
+        text, lines = split_note(note)
+        ours = [signature for name, signature in lines if (name, signature[:4]) == (self.name, self._id)]
         if not ours:
             raise TamperError(f"checkpoint: no signature by {self.name}+{self._id.hex()}")
         for signature in ours:
@@ -128,8 +126,8 @@ def _parse_vkey(vkey: str) -> tuple[str, bytes, bytes]:
     return name, known, raw[1:]
 
 
-def _split_note(note: bytes) -> tuple[str, list[str]]:
-    """Text and signature lines (signed-note, "Format")."""
+def split_note(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:
+    """Text, and (name, key id and signature) of each signature line (signed-note, "Format"). Raises TamperError."""
     if len(note) > MAX_NOTE_BYTES:
         raise TamperError(f"checkpoint: a note of {len(note)} bytes, at most {MAX_NOTE_BYTES} are read")
     try:
@@ -139,7 +137,7 @@ def _split_note(note: bytes) -> tuple[str, list[str]]:
     text, blank, signatures = whole.rpartition("\n\n")
     if not blank or not signatures.endswith("\n") or _CONTROL.search(whole):
         raise TamperError("checkpoint: not a signed note (text, empty line, signature lines)")
-    return text + "\n", signatures[:-1].split("\n")
+    return text + "\n", [_signature(line) for line in signatures[:-1].split("\n")]
 
 
 def _signature(line: str) -> tuple[str, bytes]:
