@@ -21,6 +21,7 @@ from quietline.sealed import Sealed
 from quietline.testing.vault import MemoryCodeChannel, MemoryEdge, MemoryLedger
 from quietline.vault.client import AdminVaultClient, CallVaultClient, DeskVaultClient
 from quietline.vault.open_ledger import open_ledger
+from quietline.vault.people_client import PeopleVaultClient
 from quietline.vault.schema import DataClass
 from quietline.vault.service import VaultService
 from quietline.vault.unsealed import LedgerMaker, World
@@ -103,13 +104,14 @@ class VaultHouse:
         self.serving = asyncio.create_task(self.service.run(passphrase))
         socket = self.config.paths.vault_socket
         self.calls, self.desk, self.admin = CallVaultClient(socket), DeskVaultClient(socket), AdminVaultClient(socket)
+        self.people = PeopleVaultClient(socket)
         for _ in range(400):
             if socket.exists() and (passphrase is None or not self.service.locked or self.serving.done()):
                 break
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
-        for client in (self.calls, self.desk, self.admin):
+        for client in (self.calls, self.desk, self.admin, self.people):
             await client.close()
         self.serving.cancel()
         await asyncio.wait({self.serving}, timeout=10)
