@@ -16,6 +16,7 @@ from quietline.config_file import load
 from quietline.errors import ConfigError, TamperError
 from quietline.ledger.checkpoint import NoteVerifier
 from quietline.ledger.export import CHECKPOINT, VKEY, export_ledger
+from quietline.ledger.proof import Proof
 from quietline.ledger.store import open_reader, read_head
 from quietline.ledger.verify import Copy, VerifyError
 from quietline.witness.cosignature import CosignatureVerifier, Seen, require
@@ -75,6 +76,41 @@ def export(
     """Write a copy in the C2SP tlog-tiles layout; the ledger may be in use meanwhile."""
     made = export_ledger(_database(config, database), directory, bodies=bodies)
     typer.echo(f"{made.size} entries in {made.directory}. Verifier key: {made.vkey}")
+
+
+@app.command()
+def prove(
+    directory: Annotated[Path, typer.Argument(help="An exported copy.")],
+    entry: Annotated[int, typer.Argument(min=0, help="The entry's index.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the proof.")],
+    key: Key = "",
+) -> None:
+    """Write a proof that this entry is in the log: one small file for a customer or a court."""
+    try:
+        proof = Copy(directory, NoteVerifier(_key(directory, key))).prove(entry)
+    except VerifyError as error:
+        _refuse(error, as_json=False)
+    out.write_bytes(proof.encode())
+    typer.echo(f"Entry {entry}, leaf {proof.leaf}: proof in {out}.")
+
+
+@app.command("check")
+def check_proof(
+    file: Annotated[Path, typer.Argument(help="A proof, as `ledger prove` writes it (C2SP tlog-proof).")],
+    key: Annotated[str, typer.Option("--key", help="The log's verifier key, or a file that has it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a proof with nothing but the log's verifier key; exit 1 if it proves nothing."""
+    try:
+        proof = Proof.parse(_read(file))
+        under = proof.check(NoteVerifier(_key(file.parent, key)))
+    except TamperError as error:
+        _refuse(VerifyError(str(error), str(file), "It does not prove that the entry is in the log"), as_json)
+    facts = {"entry": proof.index, "leaf": proof.leaf, "log": under.origin, "entries": under.size}
+    if as_json:
+        typer.echo(json.dumps({"verified": True, **facts}))
+    else:
+        typer.echo(f"Verified: entry {proof.index} (leaf {proof.leaf}) is in {under.origin} of {under.size} entries.")
 
 
 @app.command()

@@ -33,6 +33,7 @@ from quietline.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from quietline.ledger.proof import Proof
 from quietline.ledger.records import LEAF_BYTES, LEAF_VERSION
 from quietline.ledger.tiles import (
     TILE_WIDTH,
@@ -128,6 +129,14 @@ class Copy:
             meaning = "The entry is not the one that was signed"
             raise VerifyError(str(error), f"{tile.entries_path}, entry {index}", meaning) from None
         return leaf.hex()
+
+    def prove(self, index: int) -> Proof:
+        """A proof of this entry that stands alone. Raises VerifyError as `check_entry`."""
+        self.check_entry(index)
+        size = self.checkpoint.size
+        tile = Tile(0, index // TILE_WIDTH, min(TILE_WIDTH, size - index // TILE_WIDTH * TILE_WIDTH))
+        record = self._entries(tile)[index - tile.first]
+        return Proof(record, index, tuple(inclusion_proof(index, size, self.nodes)), self._read(CHECKPOINT))
 
     def _check_files(self) -> None:
         needed, found = self._needed(), set(self._found())
