@@ -77,6 +77,7 @@ def open_rights(
         grants=opened.grants,
         callbacks=opened.calls.callbacks,
         last_agents=opened.calls.last_agents,
+        helpers=opened.calls.assuring.helpers,
         identity=opened.desk.identity,
         store=store,
         limits=Limits(vault.erasure_cooling_seconds, vault.erasures_per_day, vault.erasures_alone),

@@ -95,6 +95,7 @@ class Eraser:
         if mark:
             await parts.callbacks.drop_marked(mark, "erased")
         await parts.last_agents.forget(request.customer)
+        await parts.helpers.forget(request.customer)
 
     def _mark(self, request: Request) -> str:
         """The mark under which a callback to this customer's number would be kept; "" for no number."""

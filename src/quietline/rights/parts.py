@@ -14,6 +14,7 @@ from quietline.rights.ledger_reader import LedgerReader
 from quietline.rights.store import RightsStore
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.callbacks import Callbacks
+from quietline.vault.helpers import Helpers
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring
 from quietline.vault.last_agent import LastAgents
@@ -48,6 +49,7 @@ class Parts:
     grants: Grants
     callbacks: Callbacks
     last_agents: LastAgents
+    helpers: Helpers
     identity: Identity
     store: RightsStore
     limits: Limits
