@@ -1,4 +1,5 @@
-"""Flows over SIP: languages, digits, consent, closed stores, overflow, the end of a wait, and a crash on the way."""
+"""Flows and routing over SIP: languages, digits, consent, closed stores, overflow by time, size and expected wait, the
+agent whom the caller knows, the end of a wait, and a crash on the way."""
 
 from __future__ import annotations
 
@@ -8,19 +9,24 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from product_parts import Shop, becomes, hear_each_other, product
+from product_parts import Agent, Shop, becomes, hear_each_other, product
 
 from quietline.telephony.prompt_scripts import Spoken
 from quietline.telephony.prompts import Prompts
-from quietline.testing.caller import SimulatedCaller
+from quietline.testing.caller import Person, SimulatedCaller
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 NORTH, HARBOUR, MILL, HUB = "+442079460101", "+442079460102", "+442079460103", "+442079460100"
+QUAY, PIER = "+442079460104", "+442079460105"
+KNOWN_FOR = 6.0  # seconds for which the vault knows whom a customer spoke with
 CHAIN = """\
 stores:
   north: {name: Northgate, numbers: [+442079460101], flow: shop}
-  harbour: {name: Harbour Street, numbers: [+442079460102], flow: plain, agents: own, overflow: [{to: hub, after: 1}]}
+  harbour:
+    {name: Harbour Street, numbers: [+442079460102], flow: fitting, agents: own, overflow: [{to: hub, expected: 400}]}
+  quay: {name: Quayside, numbers: [+442079460104], flow: plain, agents: own, overflow: [{to: hub, after: 1}]}
+  pier: {name: Pier Road, numbers: [+442079460105], flow: plain, agents: own, overflow: [{to: hub, waiting: 2}]}
   mill: {name: Old Mill, numbers: [+442079460103], flow: plain, hours: never}
   hub: {name: Service hub, numbers: [+442079460100], flow: plain}
 hours:
@@ -28,6 +34,8 @@ hours:
 queues:
   orders: {name: Orders, needs: [orders], ring: 3, wrap_up: 0.5, announce: {every: 0.5}}
   returns: {name: Returns, needs: [returns], ring: 3, wrap_up: 0.5, longest_wait: 1.5, reason: return_refund}
+  fittings: {name: Fittings, needs: [orders], ring: 3, wrap_up: 0.5}
+  known: {name: Known, needs: [orders], ring: 3, wrap_up: 0.5, sticky: 20}
 flows:
   shop:
     languages: [en, fr]
@@ -43,6 +51,7 @@ flows:
           2: {label: {en: a return, fr: un retour}, go: returns}
           3: {label: {en: an order number, fr: un numéro}, go: number}
           4: {label: {en: a code, fr: un code}, go: check}
+          5: {label: {en: a question again, fr: une question}, go: known}
         otherwise: speaks
       number: {do: collect, say: number, least: 4, most: 6, go: ask, otherwise: speaks}
       ask: {do: consent, wording: survey, version: "2026-11-24", say: number, yes: speaks, no: speaks, wait: 20}
@@ -53,9 +62,13 @@ flows:
       french: {do: queue, queue: orders, needs: [lang:fr], keys: {9: returns}}
       orders: {do: queue, queue: orders}
       returns: {do: queue, queue: returns, hold: null}
+      known: {do: queue, queue: known, hold: null}
   plain:
     steps:
       orders: {do: queue, queue: orders, hold: null}
+  fitting:
+    steps:
+      fittings: {do: queue, queue: fittings, hold: null}
 prompts:  # short ones: nobody here listens for their sake
   number: {en: Number., fr: Numéro.}
   code: {en: Code.}
@@ -74,7 +87,7 @@ async def apply(shop: Shop, folder: Path, text: str = CHAIN) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    async with product() as running:
+    async with product({"vault": {"last_agent_seconds": KNOWN_FOR}}) as running:
         await apply(running, tmp_path_factory.mktemp("chain"))
         yield running
 
@@ -177,15 +190,77 @@ async def test_a_key_while_waiting_leads_on(shop: Shop) -> None:
 
 
 async def test_another_stores_agents_help_after_a_while(shop: Shop) -> None:
-    """Harbour's own people come first; Mia of the hub is rung once the call has waited a second."""
+    """Quayside's own people come first; Mia of the hub is rung once the call has waited a second."""
     async with shop.agent("mia") as mia, shop.caller() as caller:
-        await calls(caller, HARBOUR)
+        await calls(caller, QUAY)
         await shop.queued(1)
         await shop.taken(mia, 15)
         await hear_each_other(caller, mia)
-    entry = await shop.noted("call.overflowed", to="hub")
-    assert dict(entry.fields or {})["why"] == "after"
+    await shop.noted("call.overflowed", store="quay", to="hub", why="after")
     await shop.nothing_left()
+
+
+async def test_another_stores_agents_help_once_so_many_wait(shop: Shop) -> None:
+    """The rule is two. Mia of the hub is not rung for one; with the second she is, and for who came first."""
+    async with shop.agent("mia") as mia, shop.caller() as first, shop.caller(another(shop, 1)) as second:
+        await calls(first, PIER)
+        await shop.queued(1)
+        await asyncio.sleep(1.0)
+        assert mia.phone.legs == []
+        await calls(second, PIER)
+        await shop.taken(mia, 15)
+        await hear_each_other(first, mia)
+        assert (await shop.floor())["waiting"] == 1
+    await shop.noted("call.overflowed", store="pier", to="hub", why="waiting")
+    await shop.nothing_left()
+
+
+async def test_another_stores_agents_help_once_the_wait_would_be_long(shop: Shop) -> None:
+    """Harbour Street has Wren alone, who talks. One more would wait about four minutes (a conversation, as long as
+    none was measured), two would wait eight: with the second in line the rule of 400 s holds, and the hub is rung."""
+    async with shop.agent("wren") as wren, shop.agent("mia") as mia, shop.caller() as first:
+        for agent in (wren, mia):
+            await agent.reaches("ready")  # the floor knows them: else nobody is there, and the hub helps at once
+        await calls(first, HARBOUR)
+        await shop.taken(wren)
+        await wren.reaches("on_call", vault="ok")  # who is only being rung waits still, and would count
+        async with shop.caller(another(shop, 1)) as second:
+            await calls(second, HARBOUR)
+            await shop.queued(1)
+            assert mia.phone.legs == []
+            await shop.taken(mia, 15)
+            await hear_each_other(second, mia)
+            await hear_each_other(first, wren)
+    await shop.noted("call.overflowed", store="harbour", to="hub", why="expected")
+    await shop.nothing_left()
+
+
+def another(shop: Shop, place: int) -> Person:
+    return Person(shop.customer(place).phone)
+
+
+async def test_who_calls_again_gets_the_agent_they_know_for_as_long_as_is_stated(shop: Shop) -> None:
+    """Mia is longer idle each time. The vault alone knows that it is the same person; a stranger gets Mia."""
+    async with shop.agent("noor") as noor, shop.agent("mia", ready=False) as mia:
+        await talks_briefly(shop, noor, shop.caller())
+        await mia.ready()
+        await noor.away()
+        await noor.ready()
+        await talks_briefly(shop, noor, shop.caller())  # known: though Mia is longer idle
+        await asyncio.sleep(KNOWN_FOR)
+        await talks_briefly(shop, mia, shop.caller())  # not any more
+        assert len(noor.phone.legs) == 2
+    await shop.nothing_left()
+
+
+async def talks_briefly(shop: Shop, agent: Agent, caller: SimulatedCaller) -> None:
+    """A call that this agent takes, up to the open card (the grant, by which the vault knows), and to the end."""
+    async with caller:
+        await calls(caller, NORTH, "15")
+        await shop.taken(agent)
+        await agent.reaches("on_call", vault="ok")
+        await caller.hangs_up()
+        await agent.reaches("ready")
 
 
 async def announced(shop: Shop, text: str) -> bool:
