@@ -24,6 +24,7 @@ class Listen:
 
 
 def build(witness: Witness) -> FastAPI:
+    """The application of one route."""
     app = FastAPI(title="Quietline witness", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.post("/add-checkpoint")
