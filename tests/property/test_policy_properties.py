@@ -113,6 +113,72 @@ def test_what_is_allowed_is_what_was_promised(
     assert allowed(who, action, call, field, given_reason) == promised(who, action, call, field, reason)
 
 
+deadlines = st.sampled_from([NOW - 1.0, float(NOW), NOW + 1.0, NOW + 3_600.0])
+calls_with_deadline = st.builds(
+    Circumstances,
+    phase=st.sampled_from(Phase),
+    controller=st.sampled_from(["brand", "franchise-9", ""]),
+    assurance=st.integers(0, 3),
+    now=st.just(float(NOW)),
+    until=deadlines,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(who=principals, call=calls_with_deadline, field=st.sampled_from(sorted(FIELDS)), reason=st.sampled_from(Reason))
+def test_work_after_a_call_opens_what_the_call_would_have_until_its_deadline(
+    who: Principal, call: Circumstances, field: str, reason: Reason
+) -> None:
+    live = replace(call, phase=Phase.LIVE)
+    expected = promised(who, Action.REVEAL, live, field, reason) and call.now < call.until
+    assert allowed(who, Action.WORK, call, field, reason) == expected
+
+
+@settings(max_examples=400, deadline=None)
+@given(who=principals, call=calls_with_deadline, field=st.sampled_from(sorted(FIELDS)))
+def test_break_glass_is_for_who_stays_in_training_of_this_company_and_in_time(
+    who: Principal, call: Circumstances, field: str
+) -> None:
+    expected = (
+        who.role in (Role.AGENT, Role.SUPERVISOR, Role.STORE_MANAGER, Role.PRIVACY_OFFICER)
+        and FIELDS[field].data_class is not DataClass.RECORDING
+        and call.controller in who.controllers
+        and call.now < call.until
+        and who.certificates.get(FIELDS[field].data_class.value, 0) > call.now
+    )
+    assert allowed(who, Action.BREAK_GLASS, call, field, None) == expected
+
+
+def may(who: Principal, action: Action, call: Circumstances) -> bool:
+    """For what is about a call or a customer whole."""
+    why = "allowed"
+    try:
+        decide(POLICIES, who, action, call)
+    except Denied as denial:
+        why = denial.reason
+    assert why != "policy-error"
+    return why == "allowed"
+
+
+@given(who=principals, call=calls)
+def test_what_is_about_no_field(who: Principal, call: Circumstances) -> None:
+    ours = call.controller in who.controllers
+    assert may(who, Action.EXPORT, call) == (ours and who.role is Role.PRIVACY_OFFICER)
+    assert may(who, Action.LISTEN, call) == (ours and who.role is Role.SUPERVISOR and call.phase is Phase.LIVE)
+    assert may(who, Action.NOTE, call) == (ours and who.role in TAKES_CALLS and call.phase is not Phase.OVER)
+
+
+@given(who=principals, call=calls_with_deadline, field=st.sampled_from(sorted(FIELDS)))
+def test_only_role_training_company_and_deadline_decide_a_break_glass(
+    who: Principal, call: Circumstances, field: str
+) -> None:
+    """Assurance and phase are a caller's; here is none, so they change nothing."""
+    before = allowed(who, Action.BREAK_GLASS, call, field, None)
+    for assurance in range(4):
+        assert allowed(who, Action.BREAK_GLASS, replace(call, assurance=assurance), field, None) == before
+    assert allowed(who, Action.BREAK_GLASS, replace(call, phase=Phase.OVER), field, None) == before
+
+
 @given(field=st.sampled_from(sorted(FIELDS)), reason=st.sampled_from(Reason), action=field_actions)
 def test_at_assurance_0_nothing_opens(field: str, reason: Reason, action: Action) -> None:
     who = Principal("ag_1", Role.SUPERVISOR, "hub", frozenset({"brand"}), dict.fromkeys(DataClass, NOW + 1.0))

@@ -96,6 +96,29 @@ def test_rows_for_a_table() -> None:
     assert rows[1]["score"] is None
 
 
+def mistaken(agent: str, grant: str, leg: str, field: str) -> Entry:
+    return Entry(
+        Kind.LOOK_MISTAKEN, 11.0, "cu_1", {"agent": agent, "grant": grant, "leg": leg, "field": field, "look": 3}
+    )
+
+
+def test_what_was_opened_by_mistake_is_counted_apart() -> None:
+    opened = [look("ag_a", "gr_1", "leg_1", name, "order_status") for name in ("contact.name", "order.items")]
+    closed = mistaken("ag_a", "gr_1", "leg_1", "contact.name")
+    assert scored([*opened, closed]).total() == Score(calls=1, revealed=1, needed=4, mistaken=1)
+
+
+def test_what_is_opened_again_on_purpose_counts_and_the_mistake_stays_one() -> None:
+    opened = look("ag_a", "gr_1", "leg_1", "contact.name", "order_status")
+    story = [opened, mistaken("ag_a", "gr_1", "leg_1", "contact.name"), opened]
+    assert scored(story).total() == Score(calls=1, revealed=1, needed=4, mistaken=1)
+
+
+def test_a_mistake_about_what_was_not_opened_is_none() -> None:
+    opened = look("ag_a", "gr_1", "leg_1", "contact.name", "order_status")
+    assert scored([opened, mistaken("ag_a", "gr_1", "leg_1", "order.items")]).total() == Score(1, 1, 4)
+
+
 def test_a_part_without_a_reason_is_counted_apart() -> None:
     only_card = [queued("leg_9", "orders"), look("ag_a", "gr_9", "leg_9", CARD)]
     minimum = scored(only_card)

@@ -42,7 +42,7 @@ class Part:
     leg: str
     reason: str = ""
     revealed: set[str] = field(default_factory=set)
-    mistaken: set[str] = field(default_factory=set)
+    mistakes: int = 0
 
 
 @dataclass(slots=True)
@@ -61,12 +61,11 @@ class Score:
 
     def add(self, part: Part, needs: frozenset[str]) -> None:
         """Count one part whose reason needs these fields."""
-        seen = part.revealed - part.mistaken
         self.calls += 1
-        self.revealed += len(seen)
+        self.revealed += len(part.revealed)
         self.needed += len(needs)
-        self.beyond += len(seen - needs)
-        self.mistaken += len(part.mistaken)
+        self.beyond += len(part.revealed - needs)
+        self.mistaken += part.mistakes
 
 
 class Minimum:
@@ -113,8 +112,9 @@ class Minimum:
         grant = str(fields.get("grant", ""))
         part = self._parts.setdefault(grant, Part(str(fields.get("agent", "")), str(fields.get("leg", ""))))
         names = str(fields.get("field", "")).split()
-        if kind is not Kind.LOOK_ALLOWED:
-            part.mistaken.update(names)
+        if kind is Kind.LOOK_MISTAKEN:
+            part.mistakes += len(part.revealed & set(names))
+            part.revealed.difference_update(names)  # opened again on purpose, it counts again
             return
         if fields.get("action") not in ("card", "reveal"):
             return
@@ -122,8 +122,7 @@ class Minimum:
         part.reason = part.reason or str(fields.get("reason", ""))
 
 
-# B's word for "opened by mistake" joins here.
-_LOOKS = frozenset({Kind.LOOK_ALLOWED})
+_LOOKS = frozenset({Kind.LOOK_ALLOWED, Kind.LOOK_MISTAKEN})
 
 
 def as_rows(scores: Mapping[str, Score], by: By) -> list[dict[str, Any]]:

@@ -122,7 +122,8 @@ def cases(fields: Sequence[FieldSpec]) -> str:
 
 def words() -> str:
     """What the page says of each refusal that the rules can give."""
-    given = (why for why in Why if why.value in _rule_words())
+    said = _rule_words()
+    given = (why for why in Why if why.value in said)
     return _table(("word", "what the page says"), ((f"`{why.value}`", ADVICE[why]) for why in given))
 
 
