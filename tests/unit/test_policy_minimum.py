@@ -156,6 +156,13 @@ def test_wrap_up_and_refusals_are_no_reveals() -> None:
     assert scored([wrap_up, refused, asked]).scores(By.AGENT) == {"ag_a": Score(1, 1, 4)}
 
 
+def test_looks_without_a_call_make_no_part_of_one() -> None:
+    file = {"agent": "ag_o", "action": "access", "field": "all", "reason": "subject_access"}
+    later = {"agent": "ag_a", "action": "work", "field": "contact.email", "reason": "complaint", "work": "wg_1"}
+    entries = [Entry(Kind.LOOK_ALLOWED, 10.0, "cu_1", fields) for fields in (file, later)]
+    assert scored(entries).scores(By.AGENT) == {}
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(sorted(FIELDS)), st.sampled_from(list(Reason)))))
 def test_however_it_is_grouped_the_sums_are_the_same(opened: list[tuple[str, str, Reason]]) -> None:
     entries = [look(f"ag_{who}", f"gr_{who}", f"leg_{who}", field, reason.value) for who, field, reason in opened]

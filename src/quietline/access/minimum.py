@@ -109,14 +109,14 @@ class Minimum:
         return part.reason if by is By.REASON else self._queue.get(part.leg, NO_QUEUE)
 
     def _look(self, kind: Kind, fields: Mapping[str, Any]) -> None:
+        if kind is Kind.LOOK_ALLOWED and fields.get("action") not in ("card", "reveal"):
+            return  # no part of a call: work after it, break-glass, a subject access file
         grant = str(fields.get("grant", ""))
         part = self._parts.setdefault(grant, Part(str(fields.get("agent", "")), str(fields.get("leg", ""))))
         names = str(fields.get("field", "")).split()
         if kind is Kind.LOOK_MISTAKEN:
             part.mistakes += len(part.revealed & set(names))
             part.revealed.difference_update(names)  # opened again on purpose, it counts again
-            return
-        if fields.get("action") not in ("card", "reveal"):
             return
         part.revealed.update(names)
         part.reason = part.reason or str(fields.get("reason", ""))

@@ -26,6 +26,7 @@ from quietline.vault.database import Database
 from quietline.vault.desk import Desk
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring
+from quietline.vault.policies import VaultPolicies
 from quietline.vault.records import Records
 
 
@@ -50,6 +51,7 @@ class Opened(Protocol):
     journal: Journal
     grants: Grants
     records: Records
+    policies: VaultPolicies
 
 
 def open_rights(
@@ -79,6 +81,7 @@ def open_rights(
         last_agents=opened.calls.last_agents,
         helpers=opened.calls.assuring.helpers,
         identity=opened.desk.identity,
+        policies=opened.policies.in_force,
         store=store,
         limits=Limits(vault.erasure_cooling_seconds, vault.erasures_per_day, vault.erasures_alone),
         tombstones=tombstones,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from quietline.access.decide import Principal
+from quietline.access.decide import Action, Circumstances, Phase, Principal, decide
 from quietline.errors import ConfigError, Denied
 from quietline.ledger.vocabulary import Kind
 from quietline.reasons import Why, denied
@@ -120,10 +120,12 @@ class RightsDesk:
         if unknown := set(withheld) - set(SECTIONS):
             raise ConfigError(f"withhold: {len(unknown)} unknown; of {', '.join(SECTIONS)}")
         encrypt = encryption(to, passphrase)  # says what is wrong before anything is opened
+        at = Circumstances(Phase.OVER, request.controller, 0, self._parts.now())
+        basis = decide(self._parts.policies, who, Action.EXPORT, at)
         # The entry stands in the customer's own log like any other look.
         ticket = await self._parts.journal.first(
             Kind.LOOK_ALLOWED, who.agent, "subject-access", request.customer, agent=who.agent, action="access",
-            field="all", reason="subject_access", basis="GDPR 15", request=request.id,
+            field="all", reason="subject_access", basis=" ".join(basis.policies), request=request.id,
         )  # fmt: skip
         file = await asyncio.to_thread(self._gatherer.file, request, ticket, withheld)
         return await asyncio.to_thread(lambda: encrypt(pack(file)))

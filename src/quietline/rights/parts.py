@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from quietline.access.cedar import Rules
 from quietline.access.grants import Grants
 from quietline.access.identity import Identity
 from quietline.ledger.checkpoint import NoteSigner
@@ -51,6 +52,7 @@ class Parts:
     last_agents: LastAgents
     helpers: Helpers
     identity: Identity
+    policies: Rules
     store: RightsStore
     limits: Limits
     tombstones: Tombstones | None
