@@ -11,12 +11,17 @@ from quietline.errors import ConfigError, Denied, ProtocolError
 from quietline.vault.answers import ANSWERS, OPERATIONS
 from quietline.vault.client import CallVaultClient, DeskVaultClient
 from quietline.vault.operations import Fields, Side, Sides
+from quietline.vault.guards_client import GuardsVault, GuardsVaultClient
 from quietline.vault.people_client import PeopleVault, PeopleVaultClient
 from quietline.vault.ports import CallVault, DeskVault
 from quietline.wire import Peer
 
-WEB_SIDE: tuple[tuple[type, type], ...] = ((DeskVault, DeskVaultClient), (PeopleVault, PeopleVaultClient))
-SIDES = Sides(controller=992, web=991, admin=0)
+WEB_SIDE: tuple[tuple[type, type], ...] = (
+    (DeskVault, DeskVaultClient),
+    (PeopleVault, PeopleVaultClient),
+    (GuardsVault, GuardsVaultClient),
+)
+SIDES = Sides(controller=992, web=991, admin=0, shop=990)
 
 
 def methods(port: type) -> set[str]:
@@ -47,7 +52,7 @@ def test_a_search_is_not_offered() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_operation_is_for_one_side_alone(operation: str) -> None:
     side = OPERATIONS[operation]
-    uids = {"controller": 992, "web": 991, "admin": 0, "stranger": 1_000}
+    uids = {"controller": 992, "web": 991, "admin": 0, "shop": 990, "stranger": 1_000}
     allowed = {name for name, uid in uids.items() if permitted(operation, uid)}
     assert allowed == {side.value}
 

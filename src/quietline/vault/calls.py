@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
 
 import structlog
 
@@ -89,6 +90,7 @@ class Calls:
         self.last_agents = last_agents
         self._countries = {trunk.name: trunk.country for trunk in config.trunks}
         self._stores = StoresInForce(config)
+        self.touched: Callable[[str, str, str], None] = lambda customer, agent, how: None  # canaries.py listens
 
     # -- the caller
 
@@ -128,6 +130,7 @@ class Calls:
         if self._legs.get(ticket.id) is None:
             self._legs.add(ticket, controller, bool(customer), number)
             self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
+            self.touched(leg.customer, "", "match")
         token = "cm_" + secrets.token_hex(16) if leg.customer else ""
         return Match(leg.id, token, leg.assurance, self.last_agents.of(leg.customer))
 

@@ -50,6 +50,8 @@ class Looks:
         self._carded: set[tuple[str, int]] = set()  # (grant, assurance) whose card was counted as a look
         self._surveys: dict[object, Survey] = {}
         self.bar: Callable[[str], Denied | None] = lambda customer: None  # the rights desk's word: restricted, erased
+        self.touched: Callable[[str, str, str], None] = lambda customer, agent, how: None  # canaries.py listens
+        self._opened: dict[str, dict[str, int]] = {}  # grant -> field -> the ledger's entry of its last look
 
     # -- one field
 
@@ -58,6 +60,7 @@ class Looks:
         with self._refusals(who, grant_id, name, action="reveal", reason=reason_word):
             spec, reason = self._spec(name), _reason(reason_word)
             grant = await self._live(who, grant_id)  # (1) (2)
+            self.touched(grant.customer, who.agent, "reveal")
             basis = decide(self._policies, who, Action.REVEAL, self._circumstances(grant), spec, reason)  # (3)
             self._grants.spend(grant.id, who.agent, self._clock.wall())  # (4)
         ticket = await self._allowed(who, grant, basis, action="reveal", field=name, reason=reason.value)  # (5)
@@ -67,7 +70,20 @@ class Looks:
             self._grants.still_live(grant.id, who.agent, self._clock.wall())  # (7)
             if name not in value:
                 raise Denied("not-on-record", "This customer has no such field.")
+        self._opened.setdefault(grant.id, {})[name] = ticket.entry
         return value[name]
+
+    async def mistaken(self, who: Principal, grant_id: str, name: str) -> None:
+        """The agent opened this field by mistake, and the page closes it; another look opens it anew.
+
+        Raises Denied("not-your-call" | "nothing-opened"), LedgerUnavailable.
+        """
+        grant = self._grants.find(grant_id, who.agent)
+        look = self._opened.get(grant.id, {}).pop(name, None)
+        if look is None:
+            raise Denied("nothing-opened", "This field was not opened on this call.")
+        fields = {"agent": who.agent, "grant": grant.id, "leg": grant.caller_leg, "field": name}
+        await self._journal.receipt(Kind.LOOK_MISTAKEN, grant.customer, look=look, **fields)
 
     # -- the card
 
@@ -78,6 +94,7 @@ class Looks:
         """
         with self._refusals(who, grant_id, "minimum", action="card", **_chosen(reason_word)):
             grant = await self._live(who, grant_id)
+            self.touched(grant.customer, who.agent, "card")
             if barred := self.bar(grant.customer):
                 return await self._barred_card(grant, barred)
             now = self._circumstances(grant)
@@ -210,6 +227,7 @@ class Looks:
     def forget(self, grant: str) -> None:
         """The grant is over for good."""
         self._notes.pop(grant, None)
+        self._opened.pop(grant, None)
         self._carded = {pair for pair in self._carded if pair[0] != grant}
 
     # -- steps
@@ -254,6 +272,7 @@ class Looks:
 
     async def _allowed(self, who: Principal, grant: Grant, basis: Basis, **fields: str) -> Ticket:
         why = fields.get("reason", fields["action"])
+        known = self._legs.get(grant.caller_leg)
         return await self._journal.first(
             Kind.LOOK_ALLOWED,
             who.agent,
@@ -262,6 +281,9 @@ class Looks:
             agent=who.agent,
             grant=grant.id,
             leg=grant.caller_leg,
+            role=who.role.value,
+            store=who.store,
+            controller=known.controller if known else "",
             basis=" ".join(basis.policies),
             **fields,
         )

@@ -42,6 +42,7 @@ from quietline.vault.custom import catalogue
 from quietline.vault.customers import Customers, customers_of
 from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
+from quietline.vault.guarding import Around, Guards, open_guards
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.last_agent import PREFIX as LAST_AGENT
@@ -115,6 +116,7 @@ class Unsealed:
     policies: VaultPolicies
     people: PeopleSide
     rights: Rights = field(init=False)
+    guards: Guards = field(init=False)
 
     # -- background
 
@@ -199,7 +201,19 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         country = _country(world.config)
         stones = await asyncio.to_thread(open_tombstones, folder, keys, rows, world.clock.wall)
         opened.rights = await asyncio.to_thread(open_rights, world.config, opened, at_hand, ledger, stones, country)
-        tasks = [group.create_task(work) for work in (*core.background(opened), opened.rights.background())]
+        around = Around(
+            world.config,
+            world.clock,
+            keyring,
+            index,
+            opened.policies.in_force,
+            world.channel,
+            group.create_task,
+            country,
+        )
+        opened.guards = await asyncio.to_thread(open_guards, opened, around)
+        by_themselves = (*core.background(opened), opened.rights.background(), opened.guards.background())
+        tasks = [group.create_task(work) for work in by_themselves]
         try:
             yield opened
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietline.vault.answers import admin, controller, customers, people, policies, rights, web
+from quietline.vault.answers import admin, controller, customers, grants, people, policies, receipts, rights, web
 from quietline.vault.operations import Answer, Side
 from quietline.vault.unsealed import Unsealed
 
@@ -10,9 +10,13 @@ TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.CONTROLLER, controller.ANSWERS),
     (Side.WEB, web.ANSWERS),
     (Side.WEB, people.WEB),
+    (Side.WEB, grants.WEB),
+    (Side.WEB, receipts.WEB),
+    (Side.ADMIN, grants.ADMIN),
     (Side.ADMIN, people.ADMIN),
     (Side.ADMIN, admin.ANSWERS),
     (Side.ADMIN, customers.ANSWERS),
+    (Side.SHOP, customers.SHOP_ANSWERS),
     (Side.ADMIN, rights.ANSWERS),
     (Side.ADMIN, policies.ANSWERS),
 )
