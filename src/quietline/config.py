@@ -204,6 +204,16 @@ class Oidc:
 
 
 @dataclass(frozen=True, slots=True)
+class Stir:
+    """Carriers' signatures over callers' numbers (STIR/SHAKEN). Shown as a grade; needed for no level of assurance."""
+
+    roots: str = ""  # a PEM file of the authorities you believe, which the vault's user can read; empty: not looked at
+    hosts: tuple[str, ...] = ()  # where signers' certificates may be fetched, "name" or "name:port", https only
+    fresh_seconds: float = 60.0  # how old, or ahead of our clock, a signature may be (ATIS-1000074)
+    fetch_seconds: float = 2.0  # for one fetch; the call rings meanwhile
+
+
+@dataclass(frozen=True, slots=True)
 class Web:
     """The desk. The page and the signalling socket share host name and certificate."""
 
@@ -275,6 +285,7 @@ class Config:
     openbao: OpenBao = field(default_factory=OpenBao)
     oidc: Oidc = field(default_factory=Oidc)
     web: Web = field(default_factory=Web)
+    stir: Stir = field(default_factory=Stir)
     certificates: Certificates = field(default_factory=Certificates)
     trunks: tuple[Trunk, ...] = ()
     carriers: tuple[Carrier, ...] = ()

@@ -5,13 +5,15 @@ neither invent a call nor ask about a number that did not call. The header trave
 (`X-QL-Leg`), never toward a phone:
 
     v1;kind=caller;at=1732440000;trunk=carrier-a;grade=tls-srtp;caller=%2B442079460001;privacy=0;dialled=...;
-       ci=...;ft=...;mac=<64 hex>                      (one line, no spaces)
+       ci=...;ft=...;identity=...;mac=<64 hex>         (one line, no spaces)
     v1;kind=agent;at=1732440009;agent=ag_7f3a;ci=...;ft=...;tt=...;mac=<64 hex>
     v1;kind=called;at=1732440031;trunk=carrier-a;grade=tls-srtp;caller=%2B442079460001;ci=...;ft=...;tt=...;mac=<64 hex>
 
 "called" is a leg that the edge dialled out by a trunk and that was answered; its `caller` is the number it dialled.
 Values are percent-encoded; `mac` covers every byte before `;mac=`. `ci`, `ft`, `tt` are the Call-ID and tags of the
-dialog as the edge's dialog module knows it, so that the vault can ask `dlg.is_alive`.
+dialog as the edge's dialog module knows it, so that the vault can ask `dlg.is_alive`. `identity` stands there where
+the call came with a carrier's signature and there are roots to check it by: the header's value, "!several" where there
+were more than one, "!too-large" for one that would not fit.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from quietline.sealed import Sealed
 HEADER = "x-ql-leg"
 KINDS = ("caller", "agent", "called")
 MAX_LENGTH = 2_048  # bytes; the edge writes well under 1 KB
+
+NOTHING = Sealed("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class LegTicket:
     from_tag: str = field(repr=False)
     to_tag: str = field(repr=False)
     raw: Sealed[str]
+    identity: Sealed[str] = NOTHING  # the carrier's `Identity` header (RFC 8224), "" or the edge's word why not
 
 
 def parse_leg(header: str) -> LegTicket:
@@ -72,6 +77,7 @@ def parse_leg(header: str) -> LegTicket:
             from_tag=plain["ft"],
             to_tag=plain.get("tt", ""),
             raw=Sealed(header),
+            identity=Sealed(plain.get("identity", "")),
         )
     except (KeyError, ValueError) as error:
         raise ProtocolError(f"leg ticket: missing or malformed {error}") from None

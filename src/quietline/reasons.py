@@ -38,6 +38,12 @@ class Why(StrEnum):
     CODE_EXPIRED = "code-expired"
     CODE_USED_UP = "code-used-up"
     CODE_SENDS_USED_UP = "code-sends-used-up"
+    CONTACT_NEW = "contact-new"
+    QUESTIONS_USED_UP = "questions-used-up"
+    ANSWER_WRONG = "answer-wrong"
+    CLAIM_UNKNOWN = "claim-unknown"
+    CLAIMS_USED_UP = "claims-used-up"
+    NOT_FOR_HELPER = "not-for-helper"
     CALLBACK_NO_NUMBER = "callback-no-number"
     CALLBACK_UNKNOWN = "callback-unknown"
     CALLBACK_USED_UP = "callback-used-up"
@@ -80,6 +86,12 @@ ADVICE: Final[dict[Why, str]] = {
     Why.CODE_EXPIRED: "The code has expired. Send a new one.",
     Why.CODE_USED_UP: "The code has no tries left. Send a new one.",
     Why.CODE_SENDS_USED_UP: "No more codes can be sent on this call.",
+    Why.CONTACT_NEW: "The contact on record was changed in the last 7 days, so nothing that rests on it counts yet.",
+    Why.QUESTIONS_USED_UP: "No more answers are taken for this customer today. Verify by code.",
+    Why.ANSWER_WRONG: "That is not the answer on record.",
+    Why.CLAIM_UNKNOWN: "Nobody is found by that number, or more than one customer. Ask the caller to read it again.",
+    Why.CLAIMS_USED_UP: "No more numbers can be tried on this call.",
+    Why.NOT_FOR_HELPER: "The customer has not named this caller for that reason. Ask the customer to call.",
     Why.CALLBACK_NO_NUMBER: "There is no number to ring back: it is withheld, or came by no named trunk.",
     Why.CALLBACK_UNKNOWN: "No callback is kept under this token: it was answered, dropped or has expired.",
     Why.CALLBACK_USED_UP: "The number has been dialled as often as one callback allows.",
@@ -97,6 +109,15 @@ ADVICE: Final[dict[Why, str]] = {
     Why.SIGNED_OUT: "You are signed out. Sign in again.",
     Why.PAGE_TOKEN_WRONG: "This page is out of date. Load it again.",
 }
+
+
+# What an agent says when a caller could not be verified: nothing that tells a stranger how close they came, or that
+# there is such a customer at all (product.md, promise 6). Read out as it stands.
+FAILED_SCRIPT: Final[tuple[str, ...]] = (
+    "“I could not confirm that I may talk about this account, so I cannot go into it on this call.”",
+    "“You can call again from the number you gave us, or ask in the shop with your order and an identity card.”",
+    "Do not say what was wrong, whether the account exists, or to whom a message went. Do not guess along.",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from quietline.testing.vault_house import ANA, ANA_NUMBER, STORE_NUMBER, vault_c
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.callbacks import Callbacks
 from quietline.vault.calls import Calls
+from quietline.vault.helpers import Helpers
 from quietline.vault.importing import read_batch
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
@@ -124,8 +125,9 @@ class Looking(RuleBasedStateMachine):
         callbacks = Callbacks(journal, legs, remembered, life=1e9, tries=3)
         last = LastAgents(remembered, self.clock, keep=1e9)
         self.vault = Calls(
-            config, self.clock, journal, legs, grants, codes, index, records, callbacks, channel, self.group, last
-        )
+            config, self.clock, journal, legs, grants, codes, index, records, callbacks, channel, self.group, last,
+            Helpers(remembered),
+        )  # fmt: skip
         self.looks = Looks(self.clock, journal, legs, grants, POLICIES, records)
         unseal = records.open
 

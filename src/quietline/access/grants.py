@@ -100,7 +100,7 @@ class Grants:
     # -- legs
 
     def leg_arrived(self, leg: str, customer: str, assurance: int, now: float) -> CallerLeg:
-        """A caller's leg was matched. Told twice, the first stands: a leg's customer never changes."""
+        """A caller's leg was matched. Told twice, the first stands: only `identify` gives a leg a customer later."""
         if leg not in self._state.legs:
             self._put_leg(CallerLeg(leg, customer, assurance, now))
         return self._state.legs[leg]
@@ -116,6 +116,15 @@ class Grants:
         """Set a live leg's level; it never falls during a call."""
         found = self.leg(leg)
         return self._put_leg(replace(found, assurance=max(found.assurance, level)))
+
+    def identify(self, leg: str, customer: str) -> CallerLeg:
+        """Who calls was found out on the call, which nobody was known to be on: once. Raises Denied("not-now")."""
+        found = self.leg(leg)
+        if found.customer:
+            raise denied(Why.NOT_NOW)
+        for grant in self.of_leg(leg):
+            self._put_grant(replace(grant, customer=customer))
+        return self._put_leg(replace(found, customer=customer))
 
     # -- grants
 

@@ -120,7 +120,10 @@ class BlindIndex:
 
     def every(self, controller: str, field: str, normalised: str) -> list[str]:
         """Everybody whom this value leads to, at most 20: an import looks for twins. Raises TamperError."""
-        token = self.token(controller, field, normalised)
+        return self.every_by(field, self.token(controller, field, normalised))
+
+    def every_by(self, field: str, token: bytes) -> list[str]:
+        """`every` for a token that is at hand."""
         return self._checked(field, token, self._database.read(SQL["index_every"], (field, token)))
 
     def write(

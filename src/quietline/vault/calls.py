@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import structlog
 
-from quietline.access.assurance import Evidence, Factor, evidence_of, may_match, score
+from quietline.access.assurance import Evidence, Factor, may_match, score
 from quietline.access.codes import Codes
 from quietline.access.grants import CallerLeg, Grants
+from quietline.access.messages import code_text
 from quietline.chain.in_force import StoresInForce
 from quietline.clock import Clock
 from quietline.config import Config
@@ -23,12 +24,15 @@ from quietline.ledger.vocabulary import Kind
 from quietline.legs import LegTicket
 from quietline.reasons import Why, denied
 from quietline.sealed import SIGNALLING, Sealed, Ticket
+from quietline.stir.passport import Claim
+from quietline.vault.assuring import Assuring, warned_of
 from quietline.vault.blind_index import PHONE, BlindIndex, normalise_phone
 from quietline.vault.callbacks import Callbacks
 from quietline.vault.card import holds_card_number
+from quietline.vault.helpers import Helpers
 from quietline.vault.journal import Journal
 from quietline.vault.last_agent import LastAgents
-from quietline.vault.leg_book import KnownLeg, LegBook
+from quietline.vault.leg_book import LegBook
 from quietline.vault.pace import paced
 from quietline.vault.ports import Callback, CallEvent, CodeChannel, Match
 from quietline.vault.records import Records
@@ -37,7 +41,6 @@ log = structlog.get_logger()
 
 MATCH_SECONDS = 0.010  # floor of every match; the work takes about 1 ms
 CODE_FLOOR_SECONDS = 0.050  # floor of every "send a code"; the gateway is spoken to afterwards, out of hearing
-CODE_TEXT = "Your code is {code}. Key it in on your phone. Quietline staff never ask you to read this aloud."
 NOBODY = "+999{:012d}"  # looked up where there is no number, so that the work is the same; no country has +999
 KEYED = re.compile(r"[0-9]{1,20}")
 MAX_BATCH = 1_000  # events the controller may note at once
@@ -82,14 +85,18 @@ class Calls:
         channel: CodeChannel | None,
         background: asyncio.TaskGroup,
         last_agents: LastAgents,
+        helpers: Helpers,
     ) -> None:
         self._clock, self._journal, self._legs, self._grants = clock, journal, legs, grants
-        self._codes, self._index, self._records, self._channel = codes, index, records, channel
+        self._codes, self._index, self._channel = codes, index, channel
         self.callbacks = callbacks
         self._background = background
         self.last_agents = last_agents
         self._countries = {trunk.name: trunk.country for trunk in config.trunks}
         self._stores = StoresInForce(config)
+        self.assuring = Assuring(
+            clock, journal, legs, grants, index, records, helpers, self._stores, channel, background
+        )
         self.touched: Callable[[str, str, str], None] = lambda customer, agent, how: None  # canaries.py listens
 
     # -- the caller
@@ -124,39 +131,55 @@ class Calls:
             return await self._recognise(ticket, self._controller_of(ticket))
 
     async def _recognise(self, ticket: LegTicket, controller: str) -> Match:
-        customer, number = await self._find(controller, ticket)
-        level = score(evidence_of(ticket, bool(customer)))
-        leg = self._grants.leg_arrived(ticket.id, customer, level, self._clock.wall())
+        several, number = await self._find(controller, ticket)
+        customer = several[0] if len(several) == 1 else ""
+        helper = "" if several else self._helps(number)
+        customer, scope = (customer, "") if not helper else helper.split(" ", 1)
+        matched = bool(scope) or (bool(customer) and self.assuring.counts(customer))
+        evidence = Evidence(bool(ticket.trunk), ticket.private or not ticket.caller, matched)
+        leg = self._grants.leg_arrived(ticket.id, customer, score(evidence), self._clock.wall())
         if self._legs.get(ticket.id) is None:
-            self._legs.add(ticket, controller, bool(customer), number)
+            self._legs.add(ticket, controller, matched, number, scope)
+            self._legs.standing(ticket.id).candidates = frozenset(several)
+            self._attest(ticket)
             self._journal.soon(Kind.CALL_MATCHED, leg.customer, leg=leg.id, assurance=leg.assurance)
             self.touched(leg.customer, "", "match")
         token = "cm_" + secrets.token_hex(16) if leg.customer else ""
         return Match(leg.id, token, leg.assurance, self.last_agents.of(leg.customer))
+
+    def _helps(self, number: str) -> str:
+        """For whom this number may call, and for which reasons, in words; "" for nobody, or several to choose from."""
+        found = self.assuring.helpers.of_mark(number, self._clock.wall())
+        return f"{found[0].customer} {' '.join(found[0].reasons)}" if len(found) == 1 else ""
+
+    def _attest(self, ticket: LegTicket) -> None:
+        if ticket.identity and ticket.trunk in self._countries:
+            dialled = normalise_phone(ticket.dialled, self._countries[ticket.trunk]) or ""
+            self.assuring.attest(ticket, Claim(self._number(ticket) or "", dialled))
 
     def _controller_of(self, ticket: LegTicket) -> str:
         """GDPR controller of the store dialled, "" for none of ours."""
         store = self._stores.by_number(ticket.dialled)
         return store.controller if store else ""
 
-    async def _find(self, controller: str, ticket: LegTicket) -> tuple[str, str]:
-        """The customer's token, "" for nobody, and the number's. Always one HMAC and one query, may it match or not."""
+    async def _find(self, controller: str, ticket: LegTicket) -> tuple[list[str], str]:
+        """The customers who share the number, and its token. Always one HMAC and one query, may it match or not."""
         number = self._number(ticket)
         looked_up = number or NOBODY.format(secrets.randbelow(10**12))
         token, found = self._look_up(controller, looked_up)
         if found is None:
             log.error("a blind-index row was changed behind our back")
             self._journal.soon(Kind.TAMPER_FOUND, leg=ticket.id, part="blind_index")
-        return (found or "", token.hex()) if number else ("", "")
+        return (found or [], token.hex()) if number else ([], "")
 
-    def _look_up(self, controller: str, number: str) -> tuple[bytes, str | None]:
+    def _look_up(self, controller: str, number: str) -> tuple[bytes, list[str] | None]:
         """The number's token, and whose it is; None where a row was changed.
 
         On the event loop: one indexed row takes 20 µs, a thread and the way back 200 (docs/decisions/0008-figures.md).
         """
         token = self._index.token(controller, PHONE, number)
         try:
-            return token, self._index.find_by(PHONE, token)
+            return token, self._index.every_by(PHONE, token)
         except TamperError:
             return token, None
 
@@ -272,25 +295,26 @@ class Calls:
 
     async def _send(self, channel: CodeChannel, caller: CallerLeg, code: Sealed[str], ticket: Ticket) -> None:
         """Nobody waits for this; what fails is in the ledger, and the code runs out."""
-        if not caller.customer or caller.assurance < 1:
-            return
         try:
-            to = await asyncio.to_thread(self._records.open, caller.customer, PHONE, ticket)
+            to, language = await self.assuring.contact(caller, ticket)
             if to:
-                await channel.send(to, Sealed(CODE_TEXT.format(code=code.open(ticket))), ticket)
+                text = code_text(language, self.assuring.store_name(caller.id), code.open(ticket))
+                await channel.send(to, Sealed(text), ticket)
         except (Unavailable, TamperError) as error:
             log.error("a one-time code could not be sent", leg=caller.id, error=type(error).__name__)
             self._journal.soon(Kind.FAULT, leg=caller.id, part="code_gateway")
 
     async def check_code(self, leg: str, digits: Sealed[str]) -> int:
         """The assurance after this try. Raises Denied: code-wrong, code-expired, code-used-up, call-ended."""
-        caller, known = self._grants.leg(leg), self._legs.get(leg)
+        caller = self._grants.leg(leg)
         try:
             self._codes.check(leg, digits, self._clock.monotonic(), Ticket("vault", "code", SIGNALLING))
         except Denied as refusal:
             self._journal.soon(Kind.CODE_FAILED, caller.customer, leg=leg, why=refusal.reason)
+            if warned_of(refusal):
+                self.assuring.failed(leg)
             raise
-        level = score(_evidence(known), {Factor.CODE_TO_PHONE})
+        level = self.assuring.shown(caller, Factor.CODE_TO_PHONE)
         await self._journal.first(Kind.CODE_PASSED, "vault", "code", caller.customer, leg=leg, assurance=level)
         return self._grants.raise_assurance(leg, level).assurance
 
@@ -313,12 +337,6 @@ class Calls:
             self._journal.write_soon(Kind(event.kind), {**event.fields, "leg": event.leg})
             if event.kind == Kind.CALL_ENDED:
                 self.hang_up(event.leg)
-
-
-def _evidence(known: KnownLeg | None) -> Evidence:
-    if known is None:
-        return Evidence(named_trunk=False, withheld=True, matched=False)
-    return Evidence(bool(known.ticket.trunk), known.withheld, known.matched)
 
 
 def _check_event(event: CallEvent) -> None:

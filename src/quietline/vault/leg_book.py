@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from quietline.access.assurance import Factor
 from quietline.errors import Denied, EdgeUnavailable, ProtocolError
 from quietline.legs import LegTicket, verify_leg
 from quietline.sealed import SIGNALLING, Sealed, Ticket
@@ -30,6 +31,23 @@ class KnownLeg:
     matched: bool
     withheld: bool
     number: str = field(default="", repr=False)
+    scope: str = ""  # reasons for which a helper may call (access/helpers.py), in words; "" for no helper
+
+
+@dataclass(slots=True)
+class Standing:
+    """What has been shown on a leg, in memory until it ends. After a restart the level that it gave stands in the
+    grants; what was shown is shown anew.
+
+    `candidates`: those who share the calling number, where they are several. `attestation`: stir.verdict.Verdict.
+    """
+
+    attestation: str = "absent"
+    shown: set[Factor] = field(default_factory=set)
+    candidates: frozenset[str] = frozenset()
+    claims: int = 0
+    relayed: bool = False
+    failed: bool = False
 
 
 _NOTHING = Sealed("")
@@ -58,6 +76,7 @@ class LegBook:
         self._wait = wait
         self._legs: dict[str, KnownLeg] = {}
         self._keyed: dict[str, Sealed[str]] = {}
+        self._standings: dict[str, Standing] = {}
         self.on_change: Callable[[str], None] = lambda _: None
 
     def check(self, header: Sealed[str], kind: str, now: float) -> LegTicket:
@@ -72,16 +91,27 @@ class LegBook:
             raise leg_unknown("the ticket is too old, or from the future")
         return ticket
 
-    def add(self, ticket: LegTicket, controller: str = "", matched: bool = False, number: str = "") -> KnownLeg:
+    def add(
+        self, ticket: LegTicket, controller: str = "", matched: bool = False, number: str = "", scope: str = ""
+    ) -> KnownLeg:
         """Keep the leg; its number goes no further."""
         bare = _without_number(ticket)
-        known = KnownLeg(bare, controller, matched, ticket.private or not ticket.caller, number)
+        known = KnownLeg(bare, controller, matched, ticket.private or not ticket.caller, number, scope)
         self._legs[ticket.id] = known
         self.on_change(ticket.id)
         return known
 
     def get(self, leg: str) -> KnownLeg | None:
         return self._legs.get(leg)
+
+    def standing(self, leg: str) -> Standing:
+        """What has been shown on this leg; of an unknown one nothing, and nothing is kept."""
+        return self._standings.setdefault(leg, Standing()) if leg in self._legs else Standing()
+
+    def identified(self, leg: str, matched: bool, scope: str = "") -> None:
+        """The caller said who they are, and whether the number agrees."""
+        self._legs[leg] = replace(self._legs[leg], matched=matched, scope=scope)
+        self.on_change(leg)
 
     def keep_keyed(self, leg: str, digits: Sealed[str]) -> None:
         """What the caller keyed, in memory until the leg ends. Raises Denied("leg-unknown")."""
@@ -101,6 +131,7 @@ class LegBook:
 
     def forget(self, leg: str) -> None:
         self._keyed.pop(leg, None)
+        self._standings.pop(leg, None)
         if self._legs.pop(leg, None):
             self.on_change(leg)
 
@@ -133,7 +164,8 @@ def dump(leg: KnownLeg) -> dict[str, str]:
     values = {name: str(getattr(leg.ticket, name)) for name in _TEXTS}
     flags = {"private": leg.ticket.private, "matched": leg.matched, "withheld": leg.withheld}
     numbers = {name: str(int(value)) for name, value in flags.items()}
-    return {**values, **numbers, "at": str(leg.ticket.at), "controller": leg.controller, "number": leg.number}
+    words = {"controller": leg.controller, "number": leg.number, "scope": leg.scope}
+    return {**values, **numbers, **words, "at": str(leg.ticket.at)}
 
 
 def load(saved: dict[str, str]) -> KnownLeg:
@@ -142,9 +174,9 @@ def load(saved: dict[str, str]) -> KnownLeg:
         **{name: saved[name] for name in _TEXTS},
         at=int(saved["at"]),
         private=saved["private"] == "1",
-        caller=Sealed(""),
-        raw=Sealed(""),
+        caller=_NOTHING,
+        raw=_NOTHING,
+        identity=_NOTHING,
     )
-    return KnownLeg(
-        ticket, saved["controller"], saved["matched"] == "1", saved["withheld"] == "1", saved.get("number", "")
-    )
+    flags = saved["matched"] == "1", saved["withheld"] == "1"
+    return KnownLeg(ticket, saved["controller"], *flags, saved.get("number", ""), saved.get("scope", ""))

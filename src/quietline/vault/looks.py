@@ -16,6 +16,7 @@ import structlog
 from quietline.access.cedar import Rules
 from quietline.access.decide import Action, Basis, Circumstances, Phase, Principal, decide, survey
 from quietline.access.grants import Grant, Grants
+from quietline.access.helpers import require_scope
 from quietline.access.lint import needed
 from quietline.clock import Clock
 from quietline.errors import Denied, TamperError
@@ -60,6 +61,7 @@ class Looks:
         with self._refusals(who, grant_id, name, action="reveal", reason=reason_word):
             spec, reason = self._spec(name), _reason(reason_word)
             grant = await self._live(who, grant_id)  # (1) (2)
+            self._helped(grant, reason)
             self.touched(grant.customer, who.agent, "reveal")
             basis = decide(self._policies, who, Action.REVEAL, self._circumstances(grant), spec, reason)  # (3)
             self._grants.spend(grant.id, who.agent, self._clock.wall())  # (4)
@@ -240,6 +242,11 @@ class Looks:
             raise denied(Why.CALL_ENDED)
         self._grants.confirm(grant.id, self._clock.wall())
         return self._grants.still_live(grant_id, who.agent, self._clock.wall())
+
+    def _helped(self, grant: Grant, reason: Reason) -> None:
+        """Whoever calls for a customer does so for the reasons that the customer named. Raises Denied."""
+        known = self._legs.get(grant.caller_leg)
+        require_scope(known.scope if known else "", reason.value)
 
     async def _again(self, who: Principal, grant: Grant) -> None:
         """A slow ledger makes the edge's word old: then it is asked once more."""

@@ -33,6 +33,8 @@ from quietline.ledger.ports import BodySealer, Ledger
 from quietline.ledger.vocabulary import Kind
 from quietline.rights.build import Rights, open_rights
 from quietline.rights.store import open_rights_database
+from quietline.stir.build import verifier_of
+from quietline.stir.fetch import CertificateSource
 from quietline.vault.admin import Admin, Ending
 from quietline.vault.blind_index import BlindIndex
 from quietline.vault.bodies import Bodies
@@ -43,6 +45,8 @@ from quietline.vault.customers import Customers, customers_of
 from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.guarding import Around, Guards, open_guards
+from quietline.vault.helpers import PREFIX as HELPER
+from quietline.vault.helpers import Helpers
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.last_agent import PREFIX as LAST_AGENT
@@ -94,6 +98,7 @@ class World:
     phone_book: PhoneBook
     channel: CodeChannel | None
     open_ledger: LedgerMaker
+    certificates: CertificateSource | None = None  # of carriers who sign; None: over HTTPS, from the hosts configured
 
 
 @dataclass(slots=True)
@@ -157,6 +162,7 @@ class Unsealed:
             try:
                 await self.calls.callbacks.expire()
                 await self.calls.last_agents.expire()
+                await self.calls.assuring.helpers.expire(self.journal.now())
             except Unavailable:
                 log.error("callbacks or last talks whose time is over could not be forgotten; tried again")
 
@@ -253,6 +259,8 @@ class _Core:
         agent_legs = await self._restore(journal, legs, grants, live)
         calls = self._calls(journal, legs, grants)
         calls.callbacks.restore((await asyncio.to_thread(self.remembered.all, PREFIX)).items())
+        calls.assuring.helpers.restore((await asyncio.to_thread(self.remembered.all, HELPER)).items())
+        calls.assuring.verifier = await asyncio.to_thread(verifier_of, config, world.clock, world.certificates)
         calls.last_agents.restore((await asyncio.to_thread(self.remembered.all, LAST_AGENT)).items())
         desk, people, admin = await self._people(journal, legs, grants, policies.in_force, voucher)
         opened = Unsealed(
@@ -291,6 +299,7 @@ class _Core:
         return Calls(
             world.config, world.clock, journal, legs, grants, codes, self.index, self.records, callbacks,
             world.channel, self.group, LastAgents(self.remembered, world.clock, limits.last_agent_seconds),
+            Helpers(self.remembered),
         )  # fmt: skip
 
     async def _credentials(self, journal: Journal) -> tuple[Phones, Trunks]:
