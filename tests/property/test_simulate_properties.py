@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,10 +13,22 @@ from hypothesis import strategies as st
 
 from quietline.reports.definitions import Standard
 from quietline.reports.tally import By, Tally
-from quietline.routing.arrivals import Behaviour, Calls, Exponential, Fixed, LogNormal, Profile, Stream, draw_calls
+from quietline.routing.arrivals import (
+    Behaviour,
+    CallbackOffer,
+    Calls,
+    Exponential,
+    Fixed,
+    LogNormal,
+    Profile,
+    Stream,
+    Transfer,
+    draw_calls,
+)
 from quietline.routing.model import Agent, Need, QueueRule, State, Step
+from quietline.routing.overflow import Load
 from quietline.routing.simulate import Duty, Simulation, World
-from quietline.routing.visits import Outcome, Span, Visit
+from quietline.routing.visits import NO_CALLBACK, Outcome, Span, Visit
 
 START = 1_790_000_000.0
 CERTIFICATES = {"invoice": START * 2}
@@ -192,3 +206,100 @@ def test_reports_of_a_day_agree_however_they_are_cut(world: World) -> None:
 @given(worlds())
 def test_the_same_day_twice_is_the_same_day(world: World) -> None:
     assert run(world)[1:] == run(world)[1:]
+
+
+# Handed on, rung back, closed doors
+
+
+class Doors:
+    """Shut in every other five minutes; the other store helps where two wait, or the wait would be a minute."""
+
+    def stores(
+        self, store: str, queue: str, wall: float, load: Callable[[str], Load], waited: float
+    ) -> frozenset[str] | None:
+        if int(wall - START) // 300 % 2:
+            return None
+        standing = load(store)
+        assert standing.waiting >= 0
+        long = standing.expected is None or standing.expected >= 60
+        return frozenset(STORES if standing.waiting >= 2 or long else {store})
+
+    def change(self, store: str) -> bool:
+        return bool(store)
+
+
+@st.composite
+def whole_days(draw: st.DrawFn) -> World:
+    """Calls that are handed on, ask to be rung back, and meet closed doors."""
+    world = draw(worlds())
+    transfers = st.none() | st.builds(
+        Transfer, st.floats(0.1, 1), st.sampled_from(["first", "second"]), st.sampled_from([Exponential(50), Fixed(0)])
+    )
+    offers = st.none() | st.builds(CallbackOffer, st.floats(0, 100), st.floats(0.1, 1))
+    streams = tuple(replace(each, transfer=draw(transfers), callback=draw(offers)) for each in world.streams)
+    return replace(world, streams=streams, doors=draw(st.none() | st.just(Doors())))
+
+
+def whole_day(world: World) -> tuple[Calls, list[Visit], list[Span], int]:
+    calls, visits, spans = calls_of(world), [], []  # type: ignore[var-annotated]
+    simulation = Simulation(world, calls, np.random.default_rng(1), visits.append, spans.append)
+    simulation.run()
+    return calls, visits, spans, simulation.closed
+
+
+@MANY
+@given(whole_days())
+def test_no_call_is_lost_and_none_is_made_up(world: World) -> None:
+    """Every arrival has one visit of its own or met a closed door; a hand-over has one more, or met one."""
+    calls, visits, _, closed = whole_day(world)
+    first = Counter(visit.entered for visit in visits if not visit.transferred)
+    assert not first - Counter(calls.at)
+    handed_on = sum(visit.transferred for visit in visits)
+    ends = sum(visit.outcome is Outcome.ANSWERED for visit in visits if not visit.transferred)
+    assert len(visits) <= len(calls) + ends
+    assert closed >= len(calls) - (len(visits) - handed_on) >= 0
+    assert world.doors or closed == 0
+
+
+@MANY
+@given(whole_days())
+def test_who_is_handed_on_was_just_talking(world: World) -> None:
+    _, visits, _, _ = whole_day(world)
+    ends = {visit.entered + visit.waited + visit.talk for visit in visits if not visit.transferred and visit.agent}
+    for visit in visits:
+        if visit.transferred:
+            assert min(abs(visit.entered - end) for end in ends) < CLOSE
+            assert visit.callback == NO_CALLBACK
+
+
+@MANY
+@given(whole_days())
+def test_a_callback_was_wanted_and_never_ends_in_a_hang_up(world: World) -> None:
+    _, visits, _, _ = whole_day(world)
+    asked = {stream.callback.after for stream in world.streams if stream.callback}
+    for visit in visits:
+        if visit.callback != NO_CALLBACK:
+            assert any(abs(visit.callback - after) < CLOSE for after in asked)
+            assert visit.outcome is not Outcome.ABANDONED
+            assert visit.waited >= visit.callback - CLOSE
+
+
+@MANY
+@given(whole_days())
+def test_nobody_talks_to_two_at_a_time_whatever_becomes_of_calls(world: World) -> None:
+    _, visits, spans, _ = whole_day(world)
+    talks: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for visit in visits:
+        if visit.agent:
+            begin = visit.entered + visit.waited
+            talks[visit.agent].append((begin, begin + visit.talk))
+    for each in talks.values():
+        assert all(end <= begin + CLOSE for (_, end), (begin, _) in pairwise(sorted(each)))
+    on_call = sum(span.end - span.start for span in spans if span.state == "on_call")
+    assert abs(on_call - sum(visit.talk for visit in visits)) < CLOSE * (1 + len(visits))
+
+
+@MANY
+@given(whole_days())
+def test_a_whole_day_twice_is_the_same_day(world: World) -> None:
+    assert whole_day(world)[1:] == whole_day(world)[1:]

@@ -19,6 +19,7 @@ import pytest
 
 from quietline.routing.arrivals import (
     Behaviour,
+    CallbackOffer,
     Empirical,
     Exponential,
     Fixed,
@@ -26,10 +27,12 @@ from quietline.routing.arrivals import (
     Profile,
     Recorded,
     Stream,
+    Transfer,
     draw_calls,
 )
 from quietline.routing.erlang import Load, performance
 from quietline.routing.model import Agent, Need, QueueRule, State, Step
+from quietline.routing.overflow import Load as OfStore
 from quietline.routing.simulate import Duty, Simulation, Watch, World
 from quietline.routing.simulate_estimate import EstimatesWatch
 from quietline.routing.visits import Outcome, Span, Visit
@@ -415,3 +418,147 @@ def test_the_watch_hears_everything() -> None:
         ("abandoned 1", 7),
         ("handled", 60),
     ]
+
+
+# Handed on, rung back
+
+
+def of_call(visits: list[Visit]) -> list[tuple[str, str, float, float, float, bool]]:
+    """Queue, outcome, when it entered, how long it waited and talked, whether it was handed on."""
+    return [
+        (each.queue, each.outcome.value, each.entered - START, each.waited, each.talk, each.transferred)
+        for each in visits
+    ]
+
+
+def two_queues(count: int, stream: Stream, **rule: float) -> World:
+    world = one_queue(count, stream, **rule)
+    (help_queue,) = world.queues
+    return replace(world, queues=(help_queue, replace(help_queue, id="repairs")))
+
+
+def every(visits: int, world: World) -> list[Visit]:
+    """A run in which calls may have more than one visit, or none."""
+    calls = draw_calls(world.streams, world.behaviour, {each.id: np.random.default_rng(1) for each in world.streams})
+    found: list[Visit] = []
+    Simulation(world, calls, np.random.default_rng(1), found.append).run()
+    assert len(found) == visits
+    return sorted(found, key=lambda visit: visit.entered)
+
+
+def test_a_call_is_handed_on_to_another_queue() -> None:
+    """One agent, who wraps up 10 s between the two talks; the caller waits for that at the front of the line."""
+    stream = replace(recorded(0, 5), wrap_up=Fixed(10), transfer=Transfer(1.0, "repairs", Fixed(30)))
+    assert of_call(every(4, two_queues(1, stream))) == [
+        ("help", "answered", 0, 0, 60, False),
+        ("help", "answered", 5, 95, 60, False),  # after both talks of the first: it was overtaken
+        ("repairs", "answered", 60, 10, 30, True),
+        ("repairs", "answered", 160, 10, 30, True),
+    ]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_the_share_that_is_handed_on_is_the_one_that_is_stated(share: float) -> None:
+    """Of 3,000 conversations: within 4 standard errors of a binomial."""
+    stream = Stream("help", "help", Recorded(tuple(START + n for n in range(3_000))), Fixed(1))
+    world = two_queues(5, replace(stream, transfer=Transfer(share, "repairs", Fixed(1))))
+    calls = draw_calls(world.streams, world.behaviour, {"help": np.random.default_rng(7)})
+    visits: list[Visit] = []
+    Simulation(world, calls, np.random.default_rng(1), visits.append).run()
+    handed_on = sum(visit.transferred for visit in visits)
+    assert len(visits) == 3_000 + handed_on
+    assert abs(handed_on - 3_000 * share) < 4 * sqrt(3_000 * share * (1 - share))
+
+
+def test_who_is_lost_is_not_handed_on_and_patience_begins_anew() -> None:
+    """60 s of patience each time: the second caller loses theirs in line and is over; the first is handed on while the
+    agent wraps up, and waits as long again."""
+    stream = replace(
+        recorded(0, 1, talk=[100, 100], patience=[60, 20]), transfer=Transfer(1.0, "repairs"), wrap_up=Fixed(500)
+    )
+    assert of_call(every(3, two_queues(1, stream))) == [
+        ("help", "answered", 0, 0, 100, False),
+        ("help", "abandoned", 1, 20, 0, False),
+        ("repairs", "abandoned", 100, 60, 0, True),
+    ]
+
+
+def test_who_wants_to_be_called_back_keeps_the_place() -> None:
+    """The second caller asks after 20 s, would have hung up after 30, and is rung before the third, who stays on."""
+    stream = replace(recorded(0, 5, 15, talk=[100, 10, 10], patience=[inf, 30, inf]), callback=CallbackOffer(20.0, 1.0))
+    first, second, third = run(one_queue(1, stream))[0]
+    assert (first.callback, second.callback, third.callback) == (-1.0, 20.0, 20.0)
+    assert [(each.outcome, each.waited) for each in (second, third)] == [
+        (Outcome.ANSWERED, 95),
+        (Outcome.ANSWERED, 95),
+    ]
+
+
+def test_nobody_who_is_answered_in_time_is_asked() -> None:
+    stream = replace(recorded(0, 5, talk=[24, 10]), callback=CallbackOffer(20.0, 1.0))
+    assert [(visit.callback, visit.waited) for visit in run(one_queue(1, stream))[0]] == [(-1.0, 0), (-1.0, 19)]
+
+
+def test_a_callback_has_its_own_longest_wait() -> None:
+    stream = replace(recorded(0, 5), callback=CallbackOffer(20.0, 1.0))
+    world = one_queue(0, stream, longest_wait=50.0, longest_callback=200.0)
+    assert [(visit.outcome, visit.waited, visit.callback) for visit in run(world)[0]] == [
+        (Outcome.GAVE_UP, 200, 20),
+        (Outcome.GAVE_UP, 200, 20),
+    ]
+
+
+def test_whether_calls_are_handed_on_or_not_the_same_callers_come() -> None:
+    plain = Stream("help", "help", Profile(START, 3_600.0, (50.0,)))
+    other = replace(plain, transfer=Transfer(0.5, "repairs"), callback=CallbackOffer(20.0, 0.5))
+    drawn = [draw_calls([each], Behaviour(), {"help": np.random.default_rng(3)}) for each in (plain, other)]
+    for column in ("at", "talk", "wrap_up", "patience", "pick_up", "luck"):
+        assert getattr(drawn[0], column) == getattr(drawn[1], column)
+    assert len(drawn[0].fate) == 0
+
+
+# Doors
+
+
+class Hours:
+    """Mill is open in its first 100 s; the hub always, and helps it when two wait."""
+
+    def stores(
+        self, store: str, queue: str, wall: float, load: Callable[[str], OfStore], waited: float
+    ) -> frozenset[str] | None:
+        if wall >= START + 100:
+            return None
+        return frozenset({"mill", "hub"} if load("mill").waiting >= 2 else {"mill"})
+
+    def change(self, store: str) -> bool:
+        return store == "mill"
+
+
+def with_doors(*people: tuple[str, str], at: tuple[float, ...], talk: float = 60) -> World:
+    stream = replace(recorded(*at), store="mill", talk=Fixed(talk))
+    staff = tuple(Agent(name, {}, CERTIFICATES, store) for name, store in people)
+    return replace(one_queue(0, stream), agents=staff, duties=all_day(staff), doors=Hours())
+
+
+def test_another_store_helps_once_two_wait() -> None:
+    """The third caller comes while one waits, so it is two at the look 5 s later; then the hub's agent takes the first
+    of them."""
+    visits = every(3, with_doors(("mia", "mill"), ("noor", "hub"), at=(0, 1, 2)))
+    assert [(visit.agent, visit.waited) for visit in visits] == [("mia", 0), ("noor", 5), ("mia", 58)]
+
+
+def test_a_closed_door_lets_nobody_in_and_who_waits_gives_up() -> None:
+    """Looked at every 5 s: the second caller waits from 50 s on and is gone at 100 s; the third is in no figure."""
+    world = with_doors(("mia", "mill"), at=(0, 50, 130), talk=200)
+    calls = draw_calls(world.streams, world.behaviour, {"help": np.random.default_rng(1)})
+    visits: list[Visit] = []
+    simulation = Simulation(world, calls, np.random.default_rng(1), visits.append)
+    assert simulation.run() == 3
+    assert sorted((visit.outcome.value, visit.waited) for visit in visits) == [("answered", 0), ("gave_up", 50)]
+    assert simulation.closed == 1
+
+
+def test_who_says_whose_agents_they_want_meets_no_door() -> None:
+    world = with_doors(("mia", "mill"), at=(150,))
+    stream = replace(world.streams[0], stores=frozenset({"mill"}))
+    assert [visit.outcome for visit in every(1, replace(world, streams=(stream,)))] == [Outcome.ANSWERED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -12,14 +13,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quietline.chain import reading as chain_reading
 from quietline.errors import ConfigError
 from quietline.reports.definitions import Sums
 from quietline.reports.intervals import Intervals
-from quietline.routing.arrivals import Empirical, Exponential, Fixed, LogNormal, Profile, Recorded
+from quietline.routing.arrivals import (
+    CallbackOffer,
+    Empirical,
+    Exponential,
+    Fixed,
+    LogNormal,
+    Profile,
+    Recorded,
+    Transfer,
+)
 from quietline.routing.erlang import Target
 from quietline.routing.model import State
+from quietline.routing.overflow import Load as OfStore
 from quietline.staffing import reference
 from quietline.staffing.calls_csv import Forecast, read_forecast, read_recorded
+from quietline.staffing.doors import ChainDoors
 from quietline.staffing.plan import Aim, plan, rows
 from quietline.staffing.results import interval_rows, queue_rows, summary
 from quietline.staffing.run import Outcome, beside, calls_of, compare, interval, measures, simulate, students_t
@@ -185,6 +198,114 @@ def test_callers_whom_nobody_can_take_are_named(scenario_of) -> None:  # type: i
     (warning,) = scenario_of(BASE.replace("skills: [orders]", "skills: [orders:2]")).warnings
     assert "callers.orders" in warning
     assert "no agent here can ever take these calls" in warning
+
+
+CHAIN = """
+stores:
+  mill:
+    {name: Mill, numbers: [+442079460103], flow: default, agents: own, hours: day, overflow: [{to: hub, waiting: 2}]}
+  hub: {name: Hub, numbers: [+442079460100], flow: default, agents: own, hours: day}
+hours:
+  day: {zone: Europe/London, week: {mon-sun: 09:00-09:30}}
+queues:
+  orders: {name: Orders, needs: [orders]}
+  repairs: {name: Repairs, needs: [orders]}
+flows:
+  default: {steps: {orders: {do: queue, queue: orders}}}
+"""
+OF_THE_CHAIN = """
+date: 2026-11-27
+replications: 2
+chain: chain.yaml
+callers:
+  mill:
+    queue: orders
+    store: mill
+    start: 09:00
+    calls: [40, 10]
+    talk: {fixed: 60}
+    transfer: {share: 0.1, to: repairs, talk: {fixed: 30}}
+    callback: {after: 120, share: 0.5}
+agents:
+  - {count: 1, store: mill, skills: [orders], shift: 09:00-11:00}
+  - {count: 1, store: hub, skills: [orders], shift: 09:00-11:00}
+"""
+
+
+def of_the_chain(folder: Path, text: str = OF_THE_CHAIN, chain: str = CHAIN) -> Scenario:
+    (folder / "chain.yaml").write_text(chain)
+    (folder / "day.yaml").write_text(text)
+    return load(folder / "day.yaml")
+
+
+def test_hand_overs_and_offers_to_be_rung_back(tmp_path: Path) -> None:
+    stream = of_the_chain(tmp_path).world.streams[0]
+    assert stream.transfer == Transfer(0.1, "repairs", Fixed(30), Fixed(0))
+    assert stream.callback == CallbackOffer(120, 0.5)
+
+
+def test_the_chains_hours_and_overflow_hold_in_a_simulated_day(tmp_path: Path) -> None:
+    """The ten or so who come after half past nine meet a closed door. The hub, which nobody here calls, is at work
+    because Old Mill fills up; without the rule it is not."""
+    outcome = simulate(of_the_chain(tmp_path))
+    answered = outcome.by_interval.groups
+    assert 2 * 3 < outcome.closed < 2 * 20
+    assert max(float(start) for start in answered if answered[start].calls) < NINE + 1_800
+    busy = {row["queue"]: row for row in queue_rows(outcome)}
+    assert busy["repairs"]["transfers"] > 0
+    assert busy["orders"]["callbacks"] > 0
+    alone = simulate(of_the_chain(tmp_path, chain=CHAIN.replace(", overflow: [{to: hub, waiting: 2}]", "")))
+    both = [outcome.by_queue.groups["orders"], alone.by_queue.groups["orders"]]
+    assert both[0].answered > 1.3 * both[1].answered
+
+
+def test_doors_open_to_whom_the_chain_opens_them(tmp_path: Path) -> None:
+    """As `live.plan` asks the same chain. The rule of size counts this store's own calls."""
+    (tmp_path / "chain.yaml").write_text(CHAIN)
+    chain = chain_reading.load(tmp_path / "chain.yaml").chain
+    doors = ChainDoors(chain, ("orders", "own"))
+
+    def waiting(count: int) -> Callable[[str], OfStore]:
+        return lambda store: OfStore(True, count if store == "mill" else 0, 0.0)
+
+    assert doors.stores("mill", "orders", NINE, waiting(1), 0.0) == {"mill"}
+    assert doors.stores("mill", "orders", NINE, waiting(2), 0.0) == {"mill", "hub"}
+    assert doors.stores("mill", "orders", NINE + 1_800, waiting(0), 0.0) is None
+    assert doors.stores("mill", "own", NINE + 1_800, waiting(0), 0.0) == frozenset()  # a queue of the scenario's own
+    assert doors.stores("elsewhere", "orders", NINE + 1_800, waiting(0), 0.0) == frozenset()
+    assert (doors.change("mill"), doors.change("elsewhere")) == (True, False)
+
+
+def test_a_chain_that_is_always_open_and_shares_its_agents_needs_no_looks(tmp_path: Path) -> None:
+    (tmp_path / "chain.yaml").write_text(CHAIN.replace(", hours: day", "").replace(", agents: own", ""))
+    doors = ChainDoors(chain_reading.load(tmp_path / "chain.yaml").chain, ("orders",))
+    assert not doors.change("mill")
+    assert doors.stores("mill", "orders", NINE, lambda _: OfStore(), 0.0) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("to: repairs", "to: repars", "did you mean `repairs`?"),
+        ("share: 0.1", "share: 0", "share"),
+        ("share: 0.5", "share: 1.5", "share"),
+        ("after: 120", "after: -1", "after"),
+        (", to: repairs", "", "to"),
+    ],
+)
+def test_a_wrong_share_or_queue_is_said_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        of_the_chain(tmp_path, OF_THE_CHAIN.replace(old, new))
+    assert said in str(error.value)
+    assert "day.yaml:1" in str(error.value)  # line 12 or 13
+
+
+def test_a_store_that_the_chain_lacks_is_warned_about(tmp_path: Path) -> None:
+    (warning,) = of_the_chain(
+        tmp_path, OF_THE_CHAIN.replace("store: mill\n    start", "store: mil\n    start")
+    ).warnings
+    assert "always open" in warning
+    assert "`mill`" in warning
 
 
 def test_the_reference_page_is_current() -> None:

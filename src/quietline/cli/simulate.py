@@ -94,6 +94,8 @@ def _tell(outcomes: list[Outcome]) -> None:
     typer.echo("")
     show([_said(row) for row in summary(first)], False, "The whole day")
     typer.echo(f"\n{note(first)}")
+    if first.closed:
+        typer.echo(f"{_closed(first):g} calls a day came to a closed door, and are in no figure.")
     error = first.wait_error()
     if error.calls:
         typer.echo(
@@ -118,6 +120,10 @@ def note(outcome: Outcome) -> str:
         f"Service level within {standard.within:g} s ({standard.definition.value}: {FORMULAS[standard.definition]}); "
         f"short: under {standard.short:g} s. {scenario.replications} days simulated, seed {scenario.seed}."
     )
+
+
+def _closed(outcome: Outcome) -> float:
+    return round(outcome.closed / outcome.scenario.replications, 1)
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +166,7 @@ def _one(outcome: Outcome) -> dict[str, Any]:
         "whole_day": summary(outcome),
         "intervals": interval_rows(outcome),
         "queues": queue_rows(outcome),
+        "closed": _closed(outcome),
         "wait_told": {"calls": error.calls, "p50_s": round(error.p50, 1), "bias_s": round(error.bias, 1)},
     }
 

@@ -100,6 +100,24 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """This share of conversations is handed on, once, to another queue, where the caller talks and so on anew."""
+
+    share: float
+    queue: str
+    talk: Distribution = Exponential(240.0)
+    wrap_up: Distribution = Fixed(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackOffer:
+    """Who has waited so many seconds is asked, once; this share hangs up, keeps the place and is rung back."""
+
+    after: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Callers who are alike."""
 
@@ -113,6 +131,8 @@ class Stream:
     needs: tuple[Need, ...] = ()
     stores: frozenset[str] = frozenset()  # whose agents may take them; empty: any store's
     head_start: float = 0.0
+    transfer: Transfer | None = None
+    callback: CallbackOffer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +155,33 @@ class Calls:
     patience: array[float]
     pick_up: array[float]
     luck: array[float] = field(repr=False)  # 0 to 1: below `Behaviour.missed`, the first offer rings out
+    wish: array[float] = field(repr=False)  # 0 to 1: below `CallbackOffer.share`, they want to be called back
+    fate: array[float] = field(repr=False)  # 0 to 1: below `Transfer.share`, they are handed on, and then
+    next_talk: array[float]
+    next_wrap_up: array[float]
 
     def __len__(self) -> int:
         return len(self.at)
 
 
 COLUMNS = ("at", "talk", "wrap_up", "patience", "pick_up", "luck")
+LATER = ("wish", "fate", "next_talk", "next_wrap_up")  # drawn only where some stream is handed on or rung back
 
 
 def draw_calls(streams: Sequence[Stream], behaviour: Behaviour, dice: Mapping[str, np.random.Generator]) -> Calls:
     """Draw every caller. `dice` has a generator for each stream's id, so that streams do not disturb one another."""
-    drawn = [_draw(stream, behaviour, dice[stream.id]) for stream in streams]
-    whole = {name: np.concatenate([each[name] for each in drawn] or [np.zeros(0)]) for name in COLUMNS}
+    later = any(stream.transfer or stream.callback for stream in streams)
+    drawn = [_draw(stream, behaviour, dice[stream.id], later) for stream in streams]
+    names = COLUMNS + LATER * later
+    whole = {name: np.concatenate([each[name] for each in drawn] or [np.zeros(0)]) for name in names}
     kinds = np.repeat(np.arange(len(streams)), [len(each["at"]) for each in drawn])
     order = np.argsort(whole["at"], kind="stable")
-    columns = {name: array("d", np.ascontiguousarray(whole[name][order]).tobytes()) for name in COLUMNS}
+    columns = {name: array("d") for name in LATER}
+    columns |= {name: array("d", np.ascontiguousarray(whole[name][order]).tobytes()) for name in names}
     return Calls(stream=array("l", kinds[order].astype(np.int64).tobytes()), **columns)
 
 
-def _draw(stream: Stream, behaviour: Behaviour, dice: np.random.Generator) -> dict[str, Floats]:
+def _draw(stream: Stream, behaviour: Behaviour, dice: np.random.Generator, later: bool) -> dict[str, Floats]:
     at = stream.arrivals.draw(dice)
     count = len(at)
     drawn = {
@@ -167,4 +195,8 @@ def _draw(stream: Stream, behaviour: Behaviour, dice: np.random.Generator) -> di
     for name in ("talk", "wrap_up", "patience"):
         if getattr(recorded, name):
             drawn[name] = np.asarray(getattr(recorded, name), dtype=np.float64)
+    if later:  # last, so that the same callers come whether or not they are handed on
+        then = stream.transfer or Transfer(0.0, "")
+        drawn |= {"wish": dice.random(count), "fate": dice.random(count)}
+        drawn |= {"next_talk": then.talk.draw(dice, count), "next_wrap_up": then.wrap_up.draw(dice, count)}
     return {"at": at, **drawn}

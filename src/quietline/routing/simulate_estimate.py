@@ -41,6 +41,11 @@ class EstimatesWatch(Watch):
         self._line[stream.id].pop(call, None)
         self._estimator.hung_up(call, stream.queue, waited)
 
+    def forget(self, call: str, stream: Stream) -> None:
+        """They wait no longer on the line."""
+        self._line[stream.id].pop(call, None)
+        self._estimator.forget(call)
+
     def handled(self, stream: Stream, seconds: float) -> None:
         """The handle time is learned from."""
         self._estimator.handled(stream.queue, seconds)

@@ -22,6 +22,12 @@ source, not this page.
 `quietline simulate FILE` runs a scenario, a YAML file; [`examples/peak-day.yaml`](../../examples/peak-day.yaml) is a
 whole one. Times are seconds where nothing else is said, and times of day are local ones of `zone`. Files that it names
 are looked for beside it.
+
+A `chain` file brings more than queues and people. Who dials a `store` of it meets that store's hours and overflow, by
+the rules and at the rhythm of the live system: a store or queue that is shut rings nobody; when it shuts, who waits
+gives up. Who comes to a closed door is in no queue and so in no figure; `closed` says how many they were. What is not
+simulated: menus, warm transfers, a callback's second try and its night's rest (who still waits to be rung back when
+the store shuts has given up).
 """
 
 SECTIONS = (
@@ -30,6 +36,8 @@ SECTIONS = (
     (s.CallersModel, "`callers`"),
     (s.TimesModel, "`talk`, `wrap_up`, `patience`, `pick_up`"),
     (s.LogNormalModel, "`lognormal`"),
+    (s.TransferModel, "`transfer`"),
+    (s.CallbackModel, "`callback`"),
     (s.AgentsModel, "`agents`"),
     (s.BehaviourModel, "`behaviour`"),
 )

@@ -53,6 +53,7 @@ class Outcome:
     days: list[Sums] = field(default_factory=list)
     queue_days: list[dict[str | float, Sums]] = field(default_factory=list, repr=False)
     errors: list[Error] = field(default_factory=list)  # of the estimator, a day each
+    closed: int = 0  # calls and transfers of all days that came to a closed door
 
     def estimate(self, measure: Measure) -> tuple[float, float] | None:
         """Mean over the days, and half the width of its 95 % interval; None where no day has the figure."""
@@ -93,7 +94,9 @@ def _run_day(
     watch = EstimatesWatch(scenario.world)
     dice = np.random.default_rng([scenario.seed, day])
     told = (lambda _: progress(every)) if progress else None
-    Simulation(scenario.world, calls_of(scenario, day), dice, visit, span, watch).run(told, every)
+    simulation = Simulation(scenario.world, calls_of(scenario, day), dice, visit, span, watch)
+    simulation.run(told, every)
+    outcome.closed += simulation.closed
     outcome.days.append(whole.groups.get("all", Sums()))
     outcome.queue_days.append(queues.groups)
     outcome.errors.append(watch.error())

@@ -25,6 +25,7 @@ from quietline.routing.simulate import Duty, World
 from quietline.routing.skills import ask_of, fits
 from quietline.skills import parse_skills
 from quietline.staffing.calls_csv import read_recorded
+from quietline.staffing.doors import ChainDoors
 from quietline.staffing.scenario_file import MAX_AGENTS, MAX_CALLS, AgentsModel, CallersModel, ScenarioFile
 from quietline.vault.schema import DataClass
 
@@ -71,7 +72,8 @@ class _Builder:
         agents, duties = self._people()
         streams = tuple(self._stream(name, each) for name, each in model.callers.items())
         behaviour = Behaviour(model.behaviour.pick_up.distribution(), model.behaviour.missed, model.behaviour.back)
-        world = World(tuple(queues.values()), tuple(agents), tuple(duties), streams, behaviour)
+        doors = ChainDoors(self._chain, queues) if self._chain.stores else None
+        world = World(tuple(queues.values()), tuple(agents), tuple(duties), streams, behaviour, doors)
         self._limit(world)
         return Scenario(
             self._path.stem,
@@ -93,9 +95,12 @@ class _Builder:
 
     def _mistakes(self, queues: dict[str, QueueRule]) -> Iterator[str]:
         for name, each in self._model.callers.items():
-            if each.queue not in queues:
-                place: Place = ("callers", name, "queue")
-                yield self._file.says(place, f"`{each.queue}` is no queue here; {nearest(each.queue, queues)}")
+            named: dict[Place, str] = {("callers", name, "queue"): each.queue}
+            if each.transfer:
+                named["callers", name, "transfer", "to"] = each.transfer.to
+            for place, queue in named.items():
+                if queue not in queues:
+                    yield self._file.says(place, f"`{queue}` is no queue here; {nearest(queue, queues)}")
         for number, group in enumerate(self._model.agents):
             yield from self._wrong_group(number, group, queues)
 
@@ -127,6 +132,12 @@ class _Builder:
             at = stream.arrivals.at if isinstance(stream.arrivals, Recorded) else ()
             if at and (at[-1] < first or at[0] > last):
                 yield self._file.says(("callers", stream.id), "all of them call while nobody is there; look at `date`")
+        stores = {store.id for store in self._chain.stores}
+        for stream in world.streams:
+            if stores and stream.store and stream.store not in stores:
+                place: Place = ("callers", stream.id, "store")
+                what = f"`{stream.store}` is no store of the chain file, so it is always open"
+                yield self._file.says(place, f"{what}; {nearest(stream.store, stores)}")
         rules = {rule.id: rule for rule in world.queues}
         for stream in world.streams:
             rule = rules[stream.queue]
@@ -148,6 +159,8 @@ class _Builder:
             tuple(need_of(each) for each in model.needs),
             frozenset(model.stores),
             model.head_start,
+            model.transfer.transfer() if model.transfer else None,
+            model.callback.offer() if model.callback else None,
         )
 
     def _arrivals(self, name: str, model: CallersModel) -> Profile | Recorded:

@@ -16,7 +16,7 @@ from quietline.chain.file import QueueModel, span_of
 from quietline.errors import ConfigError
 from quietline.files.model import FileModel
 from quietline.reports.definitions import Definition, Standard
-from quietline.routing.arrivals import Distribution, Empirical, Exponential, Fixed, LogNormal
+from quietline.routing.arrivals import CallbackOffer, Distribution, Empirical, Exponential, Fixed, LogNormal, Transfer
 from quietline.routing.hours import zone_of
 from quietline.skills import parse_skills
 
@@ -99,11 +99,42 @@ class TimesModel(FileModel):
         return Exponential(self.exponential) if self.exponential is not None else Fixed(self.fixed or 0.0)
 
 
+class TransferModel(FileModel):
+    """A share of conversations is handed on, once, to the front of another queue; whoever takes it talks anew."""
+
+    share: Annotated[float, Field(gt=0, le=1, description="Of the conversations, 0.1 for one in ten.")]
+    to: Annotated[str, Field(description="A queue.")]
+    talk: Annotated[
+        TimesModel,
+        Field(default_factory=lambda: TimesModel(exponential=240.0), description="Of the second talk; as above."),
+    ]
+    wrap_up: Annotated[
+        TimesModel, Field(default_factory=lambda: TimesModel(fixed=0.0), description="After it; else none.")
+    ]
+
+    def transfer(self) -> Transfer:
+        """As the simulator draws from it."""
+        return Transfer(self.share, self.to, self.talk.distribution(), self.wrap_up.distribution())
+
+
+class CallbackModel(FileModel):
+    """Who has waited long is asked, once; a share hangs up, keeps the place and is rung back by whoever is free."""
+
+    after: Annotated[Seconds, Field(description="Seconds of waiting; who is being answered just then is not asked.")]
+    share: Annotated[float, Field(gt=0, le=1, description="Of those who are asked: who wants it.")]
+
+    def offer(self) -> CallbackOffer:
+        """As the simulator takes it."""
+        return CallbackOffer(self.after, self.share)
+
+
 class CallersModel(FileModel):
     """Callers who are alike."""
 
     queue: Annotated[str, Field(description="Where they wait.")]
-    store: Annotated[str, Field(description="The store they dialled; only reports ask.")] = ""
+    store: Annotated[
+        str, Field(description="The store they dialled. Of the chain file: its hours and overflow hold.")
+    ] = ""
     start: Annotated[Time | None, Field(description="When the first interval begins, local time.")] = None
     calls: Annotated[
         list[Annotated[float, Field(ge=0, le=1_000_000)]] | None,
@@ -119,8 +150,12 @@ class CallersModel(FileModel):
     ]
     patience: Annotated[TimesModel | None, Field(description="Then they hang up; nothing: never.")] = None
     needs: Annotated[Skills, Field(default_factory=list, description="Their own, such as lang:fr, on top.")]
-    stores: Annotated[list[str], Field(default_factory=list, description="Whose agents may take them.")]
+    stores: Annotated[
+        list[str], Field(default_factory=list, description="Whose agents may take them, whatever the chain file says.")
+    ]
     head_start: Annotated[float, Field(ge=0, le=86_400, description="Seconds, as for a VIP.")] = 0.0
+    transfer: Annotated[TransferModel | None, Field(description="Nothing: nobody is handed on.")] = None
+    callback: Annotated[CallbackModel | None, Field(description="Nothing: nobody is asked.")] = None
 
     @model_validator(mode="after")
     def _arrivals(self) -> CallersModel:
