@@ -46,10 +46,10 @@ Row = dict[str, Any]
 
 
 def lines(count: int) -> Iterator[str]:
-    """Fictional customers; numbers of Ofcom's and of no country, one each."""
+    """Made-up customers, each with a number of its own."""
     yield HEADER
     for number in range(count):
-        phone = f"+999{number:09d}"
+        phone = f"+4420{number:08d}"
         yield (
             f"C-{number},Ana,Example{number},{phone},ana{number}@example.com,{number % 140} Test Lane,Sampleton,"
             f"ZZ{number % 90} 1AA,QL-{number},delivered,a kettle ×1,£31.00,2026-11-{number % 28 + 1:02d}"

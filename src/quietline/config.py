@@ -44,6 +44,7 @@ class Users:
     relay: str = "quietline-relay"
     controller: str = "quietline-call"
     web: str = "quietline-web"
+    shop: str = ""  # whom `quietline connect shop` becomes, "quietline-shop"; empty: no shop is connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,24 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Shop:
+    """The shop system whose orders `quietline connect shop` keeps in step: WooCommerce's REST API v3 and webhooks.
+
+    The files are read by root, before the connector becomes `users.shop`.
+    """
+
+    url: str = ""  # its address, https://shop.example; empty: none
+    key_file: str = ""  # two lines, consumer key and consumer secret, with read rights; mode 0400, root's
+    webhook_secret_file: str = ""  # the secret of its webhooks; mode 0400, root's
+    controller: str = "brand"  # the GDPR controller of its customers
+    addresses: tuple[str, ...] = ("127.0.0.1",)  # where webhooks arrive; beyond this machine with a certificate only
+    port: int = 8_446  # the same
+    certificate: str = ""  # PEM, the chain, leaf first; empty: plain HTTP, for a proxy on this machine
+    key: str = ""  # its private key
+    poll_seconds: float = 300.0  # between two sweeps over what was modified, webhooks or not
+
+
+@dataclass(frozen=True, slots=True)
 class CustomField:
     """A field of your own on a customer's record, beside those of `docs/reference/data.md`.
 
@@ -287,6 +306,7 @@ class Config:
     web: Web = field(default_factory=Web)
     stir: Stir = field(default_factory=Stir)
     certificates: Certificates = field(default_factory=Certificates)
+    shop: Shop = field(default_factory=Shop)
     trunks: tuple[Trunk, ...] = ()
     carriers: tuple[Carrier, ...] = ()
     stores: tuple[Store, ...] = ()

@@ -184,6 +184,7 @@ def _check(config: Config, reader: _Reader) -> None:
     _check_carriers(config, reader)
     _check_plan(config, reader)
     _check_fields(config.fields, reader)
+    _check_shop(config, reader)
 
 
 def _check_addresses(reader: _Reader, section: str, key: str, addresses: tuple[str, ...]) -> None:
@@ -247,6 +248,24 @@ def _check_carriers(config: Config, reader: _Reader) -> None:
         taken.add(carrier.trunk)
 
 
+def _check_shop(config: Config, reader: _Reader) -> None:
+    shop = config.shop
+    if not shop.url:
+        return
+    for key in ("key_file", "webhook_secret_file"):
+        if not getattr(shop, key):
+            raise reader.error("shop", key, "name the file; secrets are never in this one")
+    if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", shop.url):
+        raise reader.error("shop", "url", "want https://; plain http only to this machine")
+    _check_addresses(reader, "shop", "addresses", shop.addresses)
+    if not shop.certificate and not all(ipaddress.ip_address(each).is_loopback for each in shop.addresses):
+        raise reader.error("shop", "addresses", "beyond this machine webhooks need [shop] certificate and key")
+    if shop.poll_seconds < 1:
+        raise reader.error("shop", "poll_seconds", "want at least 1")
+    if config.stores and shop.controller not in {store.controller for store in config.stores}:
+        raise reader.error("shop", "controller", "no store has this controller")
+
+
 def _check_fields(own: tuple[CustomField, ...], reader: _Reader) -> None:
     for index, each in enumerate(own):
         try:
@@ -284,6 +303,7 @@ def _ports(config: Config) -> dict[str, int]:
         "relay.ng_port": relay.ng_port,
         "relay.digits_port": relay.digits_port,
         "web.port": config.web.port,
+        "shop.port": config.shop.port,
     }
 
 

@@ -29,6 +29,7 @@ COMMANDS = (
     "vault",
     "policy",
     "customer",
+    "connect",
     "staff",
     "token",
     "phone",

@@ -82,7 +82,12 @@ def _customer(row: Row, mapping: ColumnMap) -> tuple[dict[str, Any], str]:
         orders = [made for order in _orders(row.value, mapping) if (made := _fields(mapping.order, order))]
     except ValueError as error:
         return {}, str(error)
-    return {"key": key, "controller": controller or mapping.controller, "fields": fields, "orders": orders}, ""
+    return {
+        "key": mapping.key_prefix + key,
+        "controller": controller or mapping.controller,
+        "fields": fields,
+        "orders": orders,
+    }, ""
 
 
 def _orders(value: dict[str, Any], mapping: ColumnMap) -> list[dict[str, Any]]:

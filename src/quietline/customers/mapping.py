@@ -28,6 +28,9 @@ class MappingFile(FileModel):
     """What stands at the top."""
 
     key: Annotated[Column, Field(description="The column with the shop system's own key of a customer.")]
+    key_prefix: Annotated[
+        str, Field(max_length=40, description="Before every key; woo: where `quietline connect shop` brings the same.")
+    ] = ""
     fields: Annotated[
         dict[str, Column | ColumnsModel], Field(min_length=1, description="Field: its column or columns.")
     ]
@@ -69,6 +72,7 @@ class ColumnMap:
     orders: str  # JSON: where the list of orders is; "" where a row is one order
     encoding: str
     delimiter: str
+    key_prefix: str
     file: Marked = field(repr=False)
 
     def columns(self) -> Iterator[tuple[Place, str]]:
@@ -113,6 +117,7 @@ def read_mapping(file: Marked, known: Mapping[str, FieldSpec]) -> ColumnMap:
         model.orders or "",
         model.encoding,
         model.delimiter,
+        model.key_prefix,
         file,
     )
 

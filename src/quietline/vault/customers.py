@@ -6,7 +6,7 @@ A dry run tells root how many are known: each one is an entry of the ledger too,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from quietline.chain.in_force import StoresInForce
@@ -15,28 +15,31 @@ from quietline.errors import ConfigError
 from quietline.ledger.vocabulary import Kind
 from quietline.sealed import Ticket
 from quietline.vault.blind_index import BlindIndex
-from quietline.vault.importing import Reading, read_batch, read_each
+from quietline.vault.importing import MAX_BATCH, Reading, read_batch, read_each
 from quietline.vault.journal import Journal
 from quietline.vault.keys import Keyring
 from quietline.vault.records import Records
 from quietline.vault.storing import Importer, Outcome, Twins
+
+SHOP_KEYS = ("woo:", "woo-guest:", "woo-order:")  # connector/woo.py makes no others
+GONE = "deleted in the shop"
 
 
 class Customers:
     """Lives on the event loop; what blocks goes to threads, one batch at a time."""
 
     def __init__(
-        self, journal: Journal, importer: Importer, records: Records, controllers: Callable[[], set[str]]
+        self, journal: Journal, importer: Importer, records: Records, controllers: Callable[[], set[str]], shop: str
     ) -> None:
         self._journal, self._importer, self._records = journal, importer, records
-        self._controllers = controllers
+        self._controllers, self._shop = controllers, shop
         self._one = asyncio.Lock()  # two batches at once could make two customers of one key
 
     async def import_all(self, batch: Any) -> dict[str, int]:
         """A batch of which everything must be right: {"stored", "with_phone"}. Raises ConfigError and stores none."""
         customers = await asyncio.to_thread(read_batch, batch, self._controllers(), self._records.fields)
         async with self._one:
-            ticket = await self._ticket(Kind.RECORDS_IMPORTED, len(customers))
+            ticket = await self._importing(len(customers))
             outcome = await asyncio.to_thread(self._importer.store, customers, ticket)
         return {"stored": len(customers), "with_phone": outcome.with_phone}
 
@@ -50,16 +53,44 @@ class Customers:
         outcome = await self._perform(reading, word, dry_run) if reading.customers else Outcome()
         return _as_answer(reading, outcome)
 
+    async def sync(self, batch: Any, gone: Sequence[str]) -> dict[str, Any]:
+        """What the shop's connector brings: customers of the shop's own controller, under the shop's own keys.
+
+        It is not believed to know a customer by a number: an account that somebody opens with another's number would
+        take the other's record over. gone: references of orders that the shop has no more. Raises as `import_each`.
+        """
+        if len(gone) > MAX_BATCH:
+            raise ConfigError(f"shop: at most {MAX_BATCH} references at once")
+        reading = await asyncio.to_thread(self._read_shops, batch) if batch or not gone else Reading((), ())
+        customers = [customer for _, customer in reading.customers]
+        async with self._one:
+            ticket = await self._journal.first(
+                Kind.RECORDS_IMPORTED, "shop", "sync", customers=len(customers), gone=len(gone)
+            )
+            outcome = await asyncio.to_thread(self._importer.store, customers, ticket, Twins.KEEP, True)
+            marked = await asyncio.to_thread(self._importer.mark_gone, self._shop, gone, GONE, ticket)
+        return {**_as_answer(reading, outcome), "gone": marked}
+
+    def _read_shops(self, batch: Any) -> Reading:
+        reading = read_each(batch, {self._shop}, self._records.fields)
+        right = tuple(each for each in reading.customers if each[1].key.startswith(SHOP_KEYS))
+        wrong = tuple(
+            (place, ": key: not one of the shop's") for place, each in reading.customers if (place, each) not in right
+        )
+        return Reading(right, reading.rejected + wrong)
+
     async def _perform(self, reading: Reading, twins: Twins, dry_run: bool) -> Outcome:
         customers = [customer for _, customer in reading.customers]
         work = self._importer.compare if dry_run else self._importer.store
         async with self._one:
-            kind = Kind.RECORDS_COMPARED if dry_run else Kind.RECORDS_IMPORTED
-            ticket = await self._ticket(kind, len(customers))
+            ticket = await (self._comparing(len(customers)) if dry_run else self._importing(len(customers)))
             return await asyncio.to_thread(work, customers, ticket, twins)
 
-    async def _ticket(self, kind: Kind, customers: int) -> Ticket:
-        return await self._journal.first(kind, "admin", "import", customers=customers)
+    async def _importing(self, customers: int) -> Ticket:
+        return await self._journal.first(Kind.RECORDS_IMPORTED, "admin", "import", customers=customers)
+
+    async def _comparing(self, customers: int) -> Ticket:
+        return await self._journal.first(Kind.RECORDS_COMPARED, "admin", "import", customers=customers)
 
 
 def customers_of(
@@ -68,7 +99,7 @@ def customers_of(
     """The part, over the stores in force. `country`: by whose rules the shop writes numbers, ISO 3166."""
     stores = StoresInForce(config)
     importer = Importer(keyring, index, records, country)
-    return Customers(journal, importer, records, lambda: {store.controller for store in stores})
+    return Customers(journal, importer, records, lambda: {store.controller for store in stores}, config.shop.controller)
 
 
 def _twins(word: str) -> Twins:

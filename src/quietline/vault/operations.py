@@ -23,6 +23,7 @@ class Side(StrEnum):
     CONTROLLER = "controller"
     WEB = "web"
     ADMIN = "admin"
+    SHOP = "shop"  # the connector: may bring orders in, and ask nothing
 
 
 Parts = TypeVar("Parts", contravariant=True)
@@ -44,15 +45,18 @@ class Sides:
     controller: int
     web: int
     admin: int = 0
+    shop: int = -1  # nobody
 
     def uid(self, side: Side) -> int:
         """The user id of a side."""
-        return {Side.CONTROLLER: self.controller, Side.WEB: self.web, Side.ADMIN: self.admin}[side]
+        return {Side.CONTROLLER: self.controller, Side.WEB: self.web, Side.ADMIN: self.admin, Side.SHOP: self.shop}[
+            side
+        ]
 
     @classmethod
     def of(cls, users: Users) -> Sides:
         """Raises ConfigError when the system lacks a user."""
-        return cls(_uid(users.controller), _uid(users.web))
+        return cls(_uid(users.controller), _uid(users.web), shop=_uid(users.shop))
 
     def require(self, peer: Peer, operation: str, side: Side | None) -> None:
         """Returns if this peer may ask this. Raises ProtocolError for no operation of ours, Denied("not-yours")."""

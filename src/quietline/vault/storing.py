@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from quietline.sealed import SIGNALLING, Sealed, Ticket
@@ -29,6 +29,7 @@ from quietline.vault.keys import Keyring, Owner
 from quietline.vault.records import CUSTOMER, NewRecord, Records, new_token
 from quietline.vault.records import ORDER as ORDER_KIND
 
+STATUS = "order.status"
 _READ = Ticket("vault", "import", SIGNALLING)
 
 
@@ -87,13 +88,37 @@ class Importer:
         """What `store` would do; nothing is written."""
         return _outcome(self._plans(customers, ticket, twins))
 
-    def store(self, customers: Sequence[NewCustomer], ticket: Ticket, twins: Twins = Twins.KEEP) -> Outcome:
-        """Seal and index them. Durable on return."""
-        plans = self._plans(customers, ticket, twins)
+    def store(
+        self, customers: Sequence[NewCustomer], ticket: Ticket, twins: Twins = Twins.KEEP, newest_only: bool = False
+    ) -> Outcome:
+        """Seal and index them. Durable on return.
+
+        newest_only: beside an order older than one on record, how to reach the customer is not taken from it.
+        """
+        current = [self._without_old_contacts(each) for each in customers] if newest_only else customers
+        plans = self._plans(current, ticket, twins)
         work = [plan for plan in plans if plan.state in (State.NEW, State.CHANGED)]
         if work:
             self._write(work, ticket)
         return _outcome(plans)
+
+    def mark_gone(self, controller: str, references: Sequence[str], status: str, ticket: Ticket) -> int:
+        """Say of these orders that the shop has them no more; their values stay (GDPR 17(3)(b)). How many we had."""
+        found = [
+            NewRecord(controller, self._records.customer_of(record), ORDER_KIND, {STATUS: Sealed(status)}, record)
+            for reference in references
+            if (normal := normalise(ORDER, reference))
+            for record in self._index.every(controller, ORDER_RECORD, normal)
+        ]
+        present = [each for each in found if each.customer]
+        self._records.add(present, ticket)
+        return len(present)
+
+    def _without_old_contacts(self, customer: NewCustomer) -> NewCustomer:
+        days = [day_of(order[PLACED].open(_READ)) for order in customer.orders if PLACED in order]
+        token = self._index.find(customer.controller, CUSTOMER_KEY, customer.key) if days else ""
+        known = [each.day for each in self._records.every(token) if each.kind == ORDER_KIND] if token else []
+        return replace(customer, fields={}) if known and max(known) > max(days) else customer
 
     def _write(self, work: list[_Plan], ticket: Ticket) -> None:
         fresh = frozenset(plan.token for plan in work if plan.state is State.NEW)
