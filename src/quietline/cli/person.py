@@ -60,6 +60,14 @@ def write_new(path: Path, raw: bytes) -> None:
         file.write(raw)
 
 
+def folder(path: Path) -> None:
+    """A directory that is there, or is made. Raises ConfigError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: is no directory and cannot be made one ({error.strerror})") from None
+
+
 def read_text(path: Path) -> bytes:
     """A file, or standard input for "-". Raises ConfigError."""
     try:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, show
-from quietline.cli.person import SECOND, SEND, asked, read_text, session, sign_in, write_new
+from quietline.cli.person import SECOND, SEND, asked, folder, read_text, session, sign_in, write_new
 from quietline.cli.vault import ask_secret
 from quietline.errors import ConfigError, TamperError
 from quietline.rights import processing
@@ -138,6 +138,7 @@ def erase(
 ) -> None:
     """Erase these customers, once they have cooled and nothing holds them; a receipt for each."""
     other = session(SECOND) if second else ""
+    folder(out)
     for name, receipt in asked(config, "right_erase", requests=request, second=other)["receipts"].items():
         path = out / f"{name}.receipt"
         write_new(path, receipt.encode())
