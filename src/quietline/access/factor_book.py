@@ -70,12 +70,13 @@ class FactorBook:
         return found, row
 
     def _write(self, agent: str, factors: Factors, row: FactorRow | None, leaf: str) -> None:
-        version = row.version + 1 if row else 1
+        version = max(row.version if row else 0, self._voucher.newest("factors", agent)) + 1
         sealed = self._sealer.seal_factors(agent, to_bytes(factors))
         new = self._voucher.factors(FactorRow(agent, sealed, leaf or (row.leaf if row else ""), version))
         account = self._identity.row(agent)
         if account.second == factors.second:
             self._store.put_factors(new)
-            return
-        changed = replace(account, second=factors.second, leaf=leaf, version=account.version + 1)
-        self._store.put_factors_and_staff(new, self._voucher.staff(changed))
+        else:
+            changed = replace(account, second=factors.second, leaf=leaf, version=account.version + 1)
+            self._store.put_factors_and_staff(new, self._voucher.staff(changed))
+        self._voucher.check_factors(new)  # remembers its version: from here on, an older row is one put back

@@ -64,6 +64,10 @@ class Voucher:
         self._check("factors", (row.agent,), lambda: _factor_content(row), row.voucher, row.version)
         return row
 
+    def newest(self, kind: str, *name: str) -> int:
+        """The highest version of this row that was seen in this life; 0 for none."""
+        return self._seen.get((kind, *name), (0, ""))[0]
+
     def mark(self, kind: str, content: list[Any]) -> str:
         """The MAC of anything JSON can say, hex."""
         return self._mac(kind, content)

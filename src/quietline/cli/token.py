@@ -49,5 +49,5 @@ def list_tokens(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) ->
 @app.command()
 def revoke(token: TokenId, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """End a token now: the next question with it is refused."""
-    ask(config, lambda vault: vault.call("token_revoke", id=token))
+    ask(config, lambda vault: vault.call("token_revoke", api_token=token))
     typer.echo("Revoked.")

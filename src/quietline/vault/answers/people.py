@@ -112,7 +112,7 @@ async def _token_list(parts: Unsealed, fields: Fields) -> Frame:
 
 
 async def _token_revoke(parts: Unsealed, fields: Fields) -> Frame:
-    await parts.people.tokens.revoke(fields.text("id"))
+    await parts.people.tokens.revoke(fields.text("api_token"))
     return {}
 
 
