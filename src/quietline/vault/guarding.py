@@ -175,7 +175,7 @@ def open_guards(opened: Opened, around: Around) -> Guards:
 
 def _receipts(opened: Opened, around: Around, reader: LedgerReader) -> Receipts:
     config = around.config
-    post = Post(around.channel, receipt_base(config), config.vault.receipt_seconds, around.start)
+    post = Post(around.channel, receipt_base(config), config.vault.receipt_seconds, around.start, around.country)
     made = Receipts(
         around.clock,
         opened.journal,

@@ -25,7 +25,7 @@ from quietline.reasons import Why, denied
 from quietline.rights.breach import classes_of
 from quietline.rights.ledger_reader import LedgerReader
 from quietline.sealed import SIGNALLING, Sealed, Ticket
-from quietline.vault.blind_index import PHONE
+from quietline.vault.blind_index import PHONE, normalise_phone
 from quietline.vault.journal import Journal
 from quietline.vault.leg_book import LegBook
 from quietline.vault.ports import CodeChannel
@@ -76,12 +76,14 @@ def load_kept(saved: dict[str, str]) -> Kept:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """How a receipt travels. `base`: "https://host/r/"; `send`: runs what nobody waits for, in a task that is owned."""
+    """How a receipt travels. `base`: "https://host/r/"; `start`: runs what nobody waits for, in a task that is owned;
+    `country`: by whose rules numbers on record are written."""
 
     channel: CodeChannel | None
     base: str
     life: float
     start: Callable[[Any], object]
+    country: str
 
 
 class Receipts:
@@ -144,12 +146,13 @@ class Receipts:
         try:
             if not await asyncio.to_thread(self._settled, grant):
                 return
-            to = await asyncio.to_thread(self._records.open, grant.customer, PHONE, ticket)
+            held = await asyncio.to_thread(self._records.open, grant.customer, PHONE, ticket)
+            to = normalise_phone(held.open(ticket), self._post.country) if held else None
             if to:
                 link = await self._keep(grant)
                 days = round(self._post.life / DAY_SECONDS)
                 text = TEXT.format(link=self._post.base + link.open(_TICKET), days=days)
-                await channel.send(to, Sealed(text), ticket)
+                await channel.send(Sealed(to), Sealed(text), ticket)
         except (Unavailable, TamperError) as error:
             log.error("a receipt could not be sent", leg=grant.caller_leg, error=type(error).__name__)
             self._journal.soon(Kind.FAULT, leg=grant.caller_leg, part="receipt")
