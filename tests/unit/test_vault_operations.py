@@ -42,7 +42,7 @@ def test_the_clients_carry_every_method_with_the_ports_parameters() -> None:
 
 
 def test_every_operation_has_an_answer() -> None:
-    assert set(OPERATIONS) == set(ANSWERS) | {"status", "init", "unseal", "seal"}
+    assert set(OPERATIONS) == set(ANSWERS) | {"status", "init", "unseal", "seal", "recover"}
 
 
 def test_a_search_is_not_offered() -> None:

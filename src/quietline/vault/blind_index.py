@@ -12,7 +12,7 @@ import re
 import sqlite3
 import struct
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
@@ -23,6 +23,7 @@ from quietline.vault.database import Database, Row, load_sql
 from quietline.vault.keys import Keyring
 
 SQL = load_sql("keys.sql")
+ROTATION = load_sql("rotation.sql")
 PHONE = "contact.phone"
 EMAIL = "contact.email"
 LOYALTY = "contact.loyalty"
@@ -92,26 +93,62 @@ def normalise(field: str, value: str, country: str = "GB") -> str | None:
     return text or None
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Under which names a field's rows stand, each with a key of its own: three during a rotation, else one."""
+
+    present: str  # what is looked up
+    coming: str = ""  # written beside it, until every row is there
+    past: str = ""  # what was looked up before, until its rows are deleted
+
+    def written(self) -> tuple[str, ...]:
+        return (self.present, self.coming) if self.coming else (self.present,)
+
+    def every(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.present, self.coming, self.past) if name)
+
+
 class BlindIndex:
     """Tokens, and the rows that lead from a token to a subject. Methods block."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        rows = database.read(ROTATION["index_names"])
+        self._names = {field: Names(*names) for field, *names in rows}
 
-    def token(self, controller: str, field: str, normalised: str) -> bytes:
-        """32 bytes; equal exactly when controller, field and normalised value are equal."""
+    def token(self, controller: str, field: str, normalised: str, name: str = "") -> bytes:
+        """32 bytes; equal exactly when controller, field and normalised value are equal. `name`: see `Names`."""
         if field not in FIELDS and not field.startswith(OWN):
             raise ValueError(f"blind index: no index key for field {field}")
-        return hmac.digest(self._keyring.secret(f"index/{field}"), _message(controller, normalised), "sha256")
+        key = self._keyring.secret(f"index/{name or self.names(field).present}")
+        return hmac.digest(key, _message(controller, normalised), "sha256")
+
+    def names(self, field: str) -> Names:
+        """Under which names this field's rows stand now."""
+        return self._names.get(field, Names(field))
+
+    def rename(self, field: str, names: Names) -> None:
+        """From now on its rows stand under these; durable. No write of rows is half way."""
+        self._warm([field], names)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(ROTATION["put_index_name"], (field, names.present, names.coming, names.past))
+            self._names = {**self._names, field: names}
+
+        self._database.write(work)
 
     def find(self, controller: str, field: str, normalised: str) -> str:
         """The subject's token; "" for nobody or several (a shared number identifies no one). Raises TamperError."""
         return self.find_by(field, self.token(controller, field, normalised))
 
     def find_by(self, field: str, token: bytes) -> str:
-        """`find` for a token that is at hand."""
-        found = self._checked(field, token, self._database.read(SQL["index_find"], (field, token)))
+        """`find` for a token that is at hand; one made before the index changed its key leads there still."""
+        names = self.names(field)
+        rows = self._database.read(SQL["index_find"], (names.present, token))
+        if not rows and names.past:
+            rows = self._database.read(SQL["index_find"], (names.past, token))
+        found = self._checked(field, token, rows)
         return found[0] if len(found) == 1 else ""
 
     def replace(self, controller: str, subject: str, values: Iterable[tuple[str, str]]) -> None:
@@ -124,7 +161,8 @@ class BlindIndex:
 
     def every_by(self, field: str, token: bytes) -> list[str]:
         """`every` for a token that is at hand."""
-        return self._checked(field, token, self._database.read(SQL["index_every"], (field, token)))
+        rows = self._database.read(SQL["index_every"], (self.names(field).present, token))
+        return self._checked(field, token, rows)
 
     def write(
         self, replacing: Iterable[IndexRow], adding: Iterable[IndexRow] = (), gone: Iterable[tuple[str, str]] = ()
@@ -133,13 +171,29 @@ class BlindIndex:
 
         gone: (subject, field) pairs that lead nowhere from now on.
         """
-        replaced = [self._row(row) for row in replacing]
-        rows = replaced + [self._row(row) for row in adding]
+        replaced, added = list(replacing), list(adding)
+        cleared = {(row.subject, row.field) for row in replaced} | set(gone)
+        self._warm({row.field for row in (*replaced, *added)})
+
+        def work(connection: sqlite3.Connection) -> None:  # rows are made here, so that `rename` parts no write
+            names = [(subject, name) for subject, field in cleared for name in self.names(field).every()]
+            rows = [row for each in (*replaced, *added) for row in self._rows(each)]
+            connection.executemany(SQL["index_clear"], names)
+            connection.executemany(SQL["index_add"], sorted(rows))
+
+        self._database.write(work)
+
+    def copy(self, rows: Sequence[IndexRow], progress: Row) -> None:
+        """Into the coming index, those of these rows that stand in the present one; `progress` goes along."""
+        self._warm({row.field for row in rows})
 
         def work(connection: sqlite3.Connection) -> None:
-            cleared = {(subject, field) for field, _, subject, _ in replaced} | set(gone)
-            connection.executemany(SQL["index_clear"], cleared)
-            connection.executemany(SQL["index_add"], sorted(rows))
+            for row in rows:
+                present, coming = self._rows(row)
+                # What was changed or erased since it was read is no longer there, and is not brought back.
+                if connection.execute(ROTATION["has_row"], present[:3]).fetchone():
+                    connection.execute(SQL["index_add"], coming)
+            connection.execute(ROTATION["put_rotation"], progress)
 
         self._database.write(work)
 
@@ -154,9 +208,20 @@ class BlindIndex:
         self._database.write(lambda connection: connection.execute(SQL["index_erase"], (subject,)))
         self._database.scrub()
 
-    def _row(self, row: IndexRow) -> tuple[str, bytes, str, bytes]:
-        token = self.token(row.controller, row.field, row.normalised)
-        return (row.field, token, row.subject, self._mac(row.field, token, row.subject))
+    def _warm(self, fields: Iterable[str], more: Names | None = None) -> None:
+        """The keys into memory, before the writer's thread asks for them: it cannot wait for itself."""
+        self._keyring.secret("index/rows")
+        for field in fields:
+            for name in (*self.names(field).written(), *(more.written() if more else ())):
+                self._keyring.secret(f"index/{name}")
+
+    def _rows(self, row: IndexRow) -> list[tuple[str, bytes, str, bytes]]:
+        """What stands in the table for it: one row, and during a rotation the coming one beside it."""
+        made = []
+        for name in self.names(row.field).written():
+            token = self.token(row.controller, row.field, row.normalised, name)
+            made.append((name, token, row.subject, self._mac(row.field, token, row.subject)))
+        return made
 
     def _mac(self, field: str, token: bytes, subject: str) -> bytes:
         message = b"".join((_length(field.encode()), token, subject.encode()))

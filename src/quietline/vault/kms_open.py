@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -33,6 +34,9 @@ class KeyHouse(Protocol):
 
     def open(self, passphrase: bytes) -> Kms:
         """Raises Denied("passphrase"), ConfigError, Unavailable."""
+
+    def recover(self, shares: Sequence[str], new: bytes) -> Kms:
+        """By two recovery shares of the sealed file, which gets a new passphrase. Raises ConfigError, Denied."""
 
     def add_kek(self, kms: Kms, passphrase: bytes) -> None:
         """`kms`, which is in use, wraps with a new KEK from now on. Raises as `open`."""
@@ -76,6 +80,10 @@ class _FileHouse:
     def open(self, passphrase: bytes) -> Kms:
         return kms_file.unseal(self._path, passphrase)
 
+    def recover(self, shares: Sequence[str], new: bytes) -> Kms:
+        kms_file.recover(self._path, shares, new, *self._cost)
+        return kms_file.unseal(self._path, new)
+
     def add_kek(self, kms: Kms, passphrase: bytes) -> None:
         _file(kms).adopt(kms_file.add_kek(self._path, passphrase))
 
@@ -109,6 +117,9 @@ class _OpenBaoHouse:
         if json.loads(self._path.read_text()) != self._note():
             raise ConfigError(f"[openbao]: {NAME} names another mount or key, which sealed what is stored")
         return self._connect()
+
+    def recover(self, shares: Sequence[str], new: bytes) -> Kms:
+        raise ConfigError("key recover: OpenBao keeps this vault's key-encryption key, and its recovery is OpenBao's")
 
     def add_kek(self, kms: Kms, passphrase: bytes) -> None:
         _openbao(kms).rotate()

@@ -48,6 +48,7 @@ from quietline.vault.guarding import Around, Guards, open_guards
 from quietline.vault.helpers import PREFIX as HELPER
 from quietline.vault.helpers import Helpers
 from quietline.vault.journal import Journal
+from quietline.vault.key_desk import KeyDesk, KeyParts
 from quietline.vault.keys import Keyring, open_keys_database
 from quietline.vault.last_agent import PREFIX as LAST_AGENT
 from quietline.vault.last_agent import LastAgents
@@ -121,6 +122,7 @@ class Unsealed:
     policies: VaultPolicies
     people: PeopleSide
     rights: Rights = field(init=False)
+    keys: KeyDesk = field(init=False)
     guards: Guards = field(init=False)
 
     # -- background
@@ -218,8 +220,9 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
             country,
         )
         opened.guards = await asyncio.to_thread(open_guards, opened, around)
+        opened.keys = KeyDesk(KeyParts(world.config, kms, keys, rows, keyring, index, records, opened.journal, country))
         by_themselves = (*core.background(opened), opened.rights.background(), opened.guards.background())
-        tasks = [group.create_task(work) for work in by_themselves]
+        tasks = [group.create_task(work) for work in (*by_themselves, opened.keys.background())]
         try:
             yield opened
         finally:

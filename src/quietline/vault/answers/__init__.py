@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietline.vault.answers import admin, controller, customers, grants, people, policies, receipts, rights, web
+from quietline.vault.answers import admin, controller, customers, grants, keys, people, policies, receipts, rights, web
 from quietline.vault.operations import Answer, Side
 from quietline.vault.unsealed import Unsealed
 
@@ -19,8 +19,10 @@ TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.SHOP, customers.SHOP_ANSWERS),
     (Side.ADMIN, rights.ANSWERS),
     (Side.ADMIN, policies.ANSWERS),
+    (Side.ADMIN, keys.ANSWERS),
 )
-LOCKED: dict[str, Side] = dict.fromkeys(("status", "init", "unseal", "seal"), Side.ADMIN)  # service.py answers these
+# service.py answers these
+LOCKED: dict[str, Side] = dict.fromkeys(("status", "init", "unseal", "seal", "recover"), Side.ADMIN)
 
 ANSWERS: dict[str, Answer[Unsealed]] = {name: answer for _, table in TABLES for name, answer in table.items()}
 OPERATIONS: dict[str, Side] = LOCKED | {name: side for side, table in TABLES for name in table}
