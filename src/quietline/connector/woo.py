@@ -88,7 +88,7 @@ def read_customer(data: Any, controller: str) -> dict[str, Any]:
 def _customer_key(order: Mapping[str, Any], billing: Mapping[str, Any], number: int) -> str:
     """The account's; a guest is known by the e-mail address, and without one by this order alone."""
     account = order.get("customer_id")
-    if isinstance(account, int) and account > 0:
+    if isinstance(account, int) and not isinstance(account, bool) and account > 0:
         return f"woo:{account}"
     email = _text(billing.get("email")).casefold()
     return f"woo-guest:{email}" if email else f"woo-order:{number}"
