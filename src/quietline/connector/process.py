@@ -151,7 +151,8 @@ class Connector:
                 group.create_task(sync.run())
                 group.create_task(server.serve(sockets=sockets))
         finally:
-            server.should_exit = True
+            for each in sockets:
+                each.close()
             await api.close()
             await sink.close()
 
