@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class VaultPolicies:
         self._config, self._journal, self._remembered, self._fields = config, journal, remembered, fields
         self._reader = reader
         self._one_at_a_time = asyncio.Lock()
+        self._checked = {first.digest}
         self.in_force = PoliciesInForce(first)
 
     async def state(self, *, changed: bool = False) -> PolicyState:
@@ -79,6 +80,7 @@ class VaultPolicies:
         async with self._one_at_a_time:
             new = await self._read(reviewed)
             changed = new.digest != self.in_force.digest
+            self._checked.add(new.digest)
             if changed or reviewed:
                 await self._written_down(new, reviewed)
                 self.in_force.take(new)
@@ -97,7 +99,7 @@ class VaultPolicies:
 
     async def _read(self, reviewed: str) -> Policies:
         try:
-            new = await asyncio.to_thread(load, self._config, self._fields)
+            new = await asyncio.to_thread(load, self._config, self._fields, frozenset(self._checked))
             if reviewed and new.digest != reviewed:
                 raise ConfigError("policy reload: the folder is not what was reviewed; review it again")
         except ConfigError:
@@ -115,11 +117,14 @@ class VaultPolicies:
             await asyncio.to_thread(self._remembered.put, REVIEWED, kept)
 
 
-def load(config: Config, fields: Sequence[FieldSpec]) -> Policies:
-    """The configured set. Blocking. Raises ConfigError: it does not load, or it allows what no set may."""
+def load(config: Config, fields: Sequence[FieldSpec], checked: Collection[str] = ()) -> Policies:
+    """The configured set. Blocking. Raises ConfigError: it does not load, or it allows what no set may.
+
+    `checked`: hashes of texts that were checked over these fields already.
+    """
     folder = Path(config.vault.policies) if config.vault.policies else POLICIES
     policies = load_policies(folder, fields, zone=zone_called(config.vault.policy_zone))
-    if config.vault.policies:
+    if config.vault.policies and policies.digest not in checked:
         wrong = [f"rule {each.rule}: {each.what}" for each in misfits(rules_of(policies.text))]
         for each in (*wrong, *broken_by(policies, fields)):
             raise ConfigError(f"policies: {folder}: {each}; nothing was loaded")
