@@ -90,6 +90,8 @@ async def test_a_header_works_once(carrier: SigningCarrier, now: float) -> None:
     assert await checking.verify(header, CLAIM) == "A"
     assert await checking.verify(header, CLAIM) == "replayed"
     assert await checking.verify(_twin(header), CLAIM) == "replayed"
+    second = carrier.identity(ORIGIN, STORE, now, claims={"origid": "9"})  # another call of the same second
+    assert await checking.verify(second, CLAIM) == "A"
     assert await checking.verify(carrier.identity(ORIGIN, STORE, now - 1), CLAIM) == "A"
 
 
@@ -184,15 +186,16 @@ async def test_the_edges_own_words(carrier: SigningCarrier, now: float, header: 
     assert await verdict(carrier, now, header) == word
 
 
+SIGNED = "A" * 86
 WRONG: dict[str, Callable[[SigningCarrier, float], str]] = {
     "no text": lambda c, now: " ",
     "compact form": lambda c, now: "..c2ln;info=<https://cr.example/a.pem>",
     "no info": lambda c, now: c.identity(ORIGIN, STORE, now).partition(";")[0],
     "something after": lambda c, now: c.identity(ORIGIN, STORE, now) + ";;x",
     "no base64": lambda c, now: "a.b.c;info=<https://cr.example/a.pem>",
-    "not JSON": lambda c, now: f"{_part(b'{')}.{_part(b'{')}.c2ln;info=<https://cr.example/a.pem>",
-    "a list": lambda c, now: f"{_part(b'[]')}.{_part(b'[]')}.c2ln;info=<https://cr.example/a.pem>",
-    "deep": lambda c, now: f"{_part(b'[' * 400)}.{_part(b'{}')}.c2ln;info=<https://cr.example/a.pem>",
+    "not JSON": lambda c, now: f"{_part(b'{')}.{_part(b'{')}.{SIGNED};info=<https://cr.example/a.pem>",
+    "a list": lambda c, now: f"{_part(b'[]')}.{_part(b'[]')}.{SIGNED};info=<https://cr.example/a.pem>",
+    "deep": lambda c, now: f"{_part(b'[' * 400)}.{_part(b'{}')}.{SIGNED};info=<https://cr.example/a.pem>",
     "other address in the header": lambda c, now: c.identity(ORIGIN, STORE, now, head={"x5u": "https://b.example/"}),
     "another kind": lambda c, now: c.identity(ORIGIN, STORE, now, head={"ppt": "div"}),
     "another type": lambda c, now: c.identity(ORIGIN, STORE, now, head={"typ": "JWT"}),
@@ -226,10 +229,10 @@ async def test_no_algorithm_but_es256(carrier: SigningCarrier, now: float) -> No
         assert await verdict(carrier, now, f"{forged};info=<{ADDRESS}>;alg=ES256;ppt=shaken") == "unreadable"
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(
     st.text(max_size=200)
-    | st.from_regex(r"[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,9};info=<[a-z:/.]{0,20}>")
+    | st.from_regex(r"[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{1,40}\.[A-Za-z0-9_-]{86};info=<[a-z:/.]{0,20}>")
 )
 def test_no_header_makes_reading_fail_otherwise(text: str) -> None:
     with pytest.raises(Unattested) as refusal:
@@ -237,8 +240,8 @@ def test_no_header_makes_reading_fail_otherwise(text: str) -> None:
     assert refusal.value.verdict in (Verdict.UNREADABLE, Verdict.TOO_LARGE)
 
 
-def passport(at: int, token: str = "a.b.c", **more: Any) -> Passport:
-    return Passport(token, ADDRESS, Verdict.FULL, "442079460001", ("442079460100",), at, **more)
+def passport(at: int, token: str = "a", **more: Any) -> Passport:
+    return Passport(f"{token}.p.{'A' * 86}", ADDRESS, Verdict.FULL, "442079460001", ("442079460100",), at, **more)
 
 
 @given(st.integers(0, 10**10), st.floats(-200, 200))
@@ -256,7 +259,7 @@ def test_no_fresh_header_passes_twice_whatever_came_between(steps: list[tuple[in
     book, used, now = Replays(60), set(), 1_000
     for which, wait in steps:
         now += wait
-        one = passport(1_000 + which * 60, f"h{which}.p.s")
+        one = passport(1_000 + which * 60, f"h{which}")
         if abs(now - one.at) > 60:
             continue
         try:
@@ -270,9 +273,9 @@ def test_no_fresh_header_passes_twice_whatever_came_between(steps: list[tuple[in
 def test_what_is_remembered_is_bounded_and_let_go_of() -> None:
     book = Replays(60, remembered=3)
     for each in range(5):
-        book.use(passport(1_000, f"{each}.p.s"), 1_000)
+        book.use(passport(1_000, str(each)), 1_000)
     assert len(book._seen) == 3
-    book.use(passport(2_000, "z.p.s"), 2_000)
+    book.use(passport(2_000, "z"), 2_000)
     assert len(book._seen) == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 from quietline.config import Users
 from quietline.errors import ConfigError, Denied, ProtocolError
 from quietline.vault.answers import ANSWERS, OPERATIONS
+from quietline.vault.assurance_client import AssuranceVault, AssuranceVaultClient
 from quietline.vault.client import CallVaultClient, DeskVaultClient
 from quietline.vault.operations import Fields, Side, Sides
 from quietline.vault.guards_client import GuardsVault, GuardsVaultClient
@@ -19,6 +20,7 @@ from quietline.wire import Peer
 WEB_SIDE: tuple[tuple[type, type], ...] = (
     (DeskVault, DeskVaultClient),
     (PeopleVault, PeopleVaultClient),
+    (AssuranceVault, AssuranceVaultClient),
     (GuardsVault, GuardsVaultClient),
 )
 SIDES = Sides(controller=992, web=991, admin=0, shop=990)

@@ -29,7 +29,7 @@ FRESH_SECONDS = 60  # RFC 8224 §6.2.3 step 4, as ATIS-1000074 §5.3.1 sets it: 
 MAX_IDENTITY = 1_200  # characters of the header's value; a SHAKEN one has about 600
 MAX_DESTINATIONS = 20
 REGISTRY = jws.JWSRegistry({"ppt": HeaderParameter("PASSporT extension", "str")}, ["ES256"])  # RFC 8225 §8.1
-_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})")  # ES256: 64 bytes (RFC 7518 §3.4)
 _PARAMETER = re.compile(r";\s*([a-z]+)\s*=\s*(<[^<>\s]*>|\"[^\"]*\"|[A-Za-z0-9._-]+)\s*")
 
 

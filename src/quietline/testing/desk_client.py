@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from quietline.clock import Clock, SystemClock
+from quietline.testing.fake_assurance import FakeAssurance
 from quietline.testing.fake_desk import AMARA, FakeAgent, FakeController, FakeVault
 from quietline.web.app import build_app
 from quietline.web.assets import Assets, assets_of
@@ -35,7 +36,8 @@ class DeskUnderTest:
         self.clock = clock or SystemClock()
         self.vault = FakeVault(clock=self.clock)
         self.controller = FakeController(self.vault, self.clock)
-        self.desk = Desk(site, self.vault, self.controller, self.clock, page_files())
+        self.assurance = FakeAssurance(self.vault)
+        self.desk = Desk(site, self.vault, self.controller, self.clock, page_files(), assurance=self.assurance)
         self.app: Guard = build_app(self.desk)
         self.site = site
 

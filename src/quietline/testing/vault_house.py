@@ -18,6 +18,7 @@ from quietline.clock import Clock, SystemClock
 from quietline.config import Config, Controller, Paths, Store, Trunk, Users, Vault
 from quietline.ledger.ports import BodySealer, Durability
 from quietline.sealed import Sealed
+from quietline.testing.stir import MemoryCertificates
 from quietline.testing.vault import MemoryCodeChannel, MemoryEdge, MemoryLedger
 from quietline.vault.client import AdminVaultClient, CallVaultClient, DeskVaultClient
 from quietline.vault.open_ledger import open_ledger
@@ -83,6 +84,7 @@ class VaultHouse:
         self.disk = disk
         self.clock: Clock = SystemClock()
         self.with_channel = True
+        self.certificates = MemoryCertificates()  # of carriers who sign, where `stir` names roots
         for path in (self.config.paths.state / "vault", self.config.paths.vault_socket.parent):
             path.mkdir(parents=True, exist_ok=True)
 
@@ -99,7 +101,16 @@ class VaultHouse:
     async def start(self, passphrase: Sealed[str] | None = None) -> None:
         """Serve; locked unless a passphrase is given."""
         channel = self.channel if self.with_channel else None
-        world = World(self.config, self.clock, self.leg_key, self.edge, self.edge, channel, self._ledger_maker())
+        world = World(
+            self.config,
+            self.clock,
+            self.leg_key,
+            self.edge,
+            self.edge,
+            channel,
+            self._ledger_maker(),
+            self.certificates,
+        )
         self.service = VaultService(world)
         self.serving = asyncio.create_task(self.service.run(passphrase))
         socket = self.config.paths.vault_socket

@@ -45,6 +45,7 @@ from quietline.vault.customers import Customers, customers_of
 from quietline.vault.desk import Desk
 from quietline.vault.edge_credentials import EdgeCredentials, watch
 from quietline.vault.guarding import Around, Guards, open_guards
+from quietline.vault.helper_desk import HelperDesk
 from quietline.vault.helpers import PREFIX as HELPER
 from quietline.vault.helpers import Helpers
 from quietline.vault.journal import Journal
@@ -124,6 +125,7 @@ class Unsealed:
     rights: Rights = field(init=False)
     keys: KeyDesk = field(init=False)
     guards: Guards = field(init=False)
+    helper_desk: HelperDesk = field(init=False)
 
     # -- background
 
@@ -220,6 +222,7 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
             country,
         )
         opened.guards = await asyncio.to_thread(open_guards, opened, around)
+        opened.helper_desk = HelperDesk(opened.journal, index, opened.calls.assuring.helpers, country)
         opened.keys = KeyDesk(KeyParts(world.config, kms, keys, rows, keyring, index, records, opened.journal, country))
         by_themselves = (*core.background(opened), opened.rights.background(), opened.guards.background())
         tasks = [group.create_task(work) for work in (*by_themselves, opened.keys.background())]

@@ -9,7 +9,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from quietline.web import problems
-from quietline.web.api import calls, events, floor, handover, health, machines, page, people, phone, session, state
+from quietline.web.api import (
+    assurance,
+    calls,
+    events,
+    floor,
+    handover,
+    health,
+    machines,
+    page,
+    people,
+    phone,
+    session,
+    state,
+)
 from quietline.web.desk import Desk
 from quietline.web.guard import Guard
 
@@ -22,6 +35,7 @@ ROUTERS = (
     state.router,
     events.router,
     calls.router,
+    assurance.router,
     handover.router,
     floor.router,
     health.router,

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from quietline.clock import Clock
 from quietline.errors import Unavailable
 from quietline.sealed import Ticket
+from quietline.vault.assurance_client import AssuranceVault
 from quietline.vault.people_client import PeopleVault
 from quietline.vault.ports import DeskVault
 from quietline.web.assets import Assets
@@ -33,10 +34,12 @@ class Desk:
         clock: Clock,
         assets: Assets,
         people: PeopleVault | None = None,
+        assurance: AssuranceVault | None = None,
     ) -> None:
         self.site = site
         self.vault = vault
         self._people = people
+        self._assurance = assurance
         self.clock = clock
         self.assets = assets
         self.sessions = Sessions(vault, clock, site.limits.session_cache_seconds)
@@ -51,6 +54,13 @@ class Desk:
         if self._people is None:
             raise Unavailable("the desk was built without it")
         return self._people
+
+    @property
+    def assurance(self) -> AssuranceVault:
+        """The vault, for who calls. Raises Unavailable where the desk has none."""
+        if self._assurance is None:
+            raise Unavailable("the desk was built without it")
+        return self._assurance
 
     @asynccontextmanager
     async def sign_in_slot(self) -> AsyncIterator[None]:

@@ -25,6 +25,7 @@ from quietline.clock import SystemClock
 from quietline.config import Config
 from quietline.config_file import load
 from quietline.logs import configure
+from quietline.vault.assurance_client import AssuranceVaultClient
 from quietline.vault.client import DeskVaultClient
 from quietline.vault.people_client import PeopleVaultClient
 from quietline.web.app import build_app
@@ -55,7 +56,8 @@ def build_desk(config: Config) -> Desk:
     controller = WireClient(config.paths.controller_socket)
     site = site_of(config, read_secret(config.web.turn_secret_file))
     people = PeopleVaultClient(config.paths.vault_socket)
-    return Desk(site, vault, controller, SystemClock(), load_assets(), people)
+    assurance = AssuranceVaultClient(config.paths.vault_socket)
+    return Desk(site, vault, controller, SystemClock(), load_assets(), people, assurance)
 
 
 class DeskServer(uvicorn.Server):

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from quietline.vault.answers import admin, controller, customers, grants, keys, people, policies, receipts, rights, web
+from quietline.vault.answers import (
+    admin,
+    assurance,
+    controller,
+    customers,
+    grants,
+    keys,
+    people,
+    policies,
+    receipts,
+    rights,
+    web,
+)
 from quietline.vault.operations import Answer, Side
 from quietline.vault.unsealed import Unsealed
 
@@ -10,10 +22,12 @@ TABLES: tuple[tuple[Side, dict[str, Answer[Unsealed]]], ...] = (
     (Side.CONTROLLER, controller.ANSWERS),
     (Side.WEB, web.ANSWERS),
     (Side.WEB, people.WEB),
+    (Side.WEB, assurance.WEB),
     (Side.WEB, grants.WEB),
     (Side.WEB, receipts.WEB),
     (Side.ADMIN, grants.ADMIN),
     (Side.ADMIN, people.ADMIN),
+    (Side.ADMIN, assurance.ADMIN),
     (Side.ADMIN, admin.ANSWERS),
     (Side.ADMIN, customers.ANSWERS),
     (Side.SHOP, customers.SHOP_ANSWERS),
