@@ -59,11 +59,12 @@ class Books:
         self.table: dict[int, dict[str, Any]] = {}
         self.people: dict[int, dict[str, Any]] = {}
         self.now = START
+        self.next = 10_001
 
     def sells(self, customer: int = 7, step: int = 1, **changes: Any) -> int:
         """An order; its number."""
         self.now += step
-        number = len(self.table) + 10_001
+        number, self.next = self.next, self.next + 1
         self.table[number] = {
             "id": number, "number": str(number), "status": "processing", "currency": "GBP", "total": "31.00",
             "customer_id": customer, "date_created_gmt": _said(self.now), "date_modified_gmt": _said(self.now),
