@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from quietline.access.ports import CertificateRow, SessionRow, StaffRow
+from quietline.access.ports import CertificateRow, FactorRow, LinkRow, SessionRow, StaffRow, TokenRow
 from quietline.access.staff_memory import MemoryStaff
 from quietline.access.staff_sqlite import SqliteStaff
+from quietline.access.vouch import Voucher
 from quietline.errors import ConfigError, Unavailable
 
 ANN = StaffRow(
@@ -283,3 +286,90 @@ def test_somebody_elses_write_makes_another_version(tmp_path: Path) -> None:
     other.close()
     assert store.version() != before
     store.close()
+
+
+# -- factors, links, tokens
+
+FACTORS = FactorRow("ag_1", b"\x01sealed", "leaf", 1, "mac")
+TOKEN = TokenRow("d1", "tk_1", "ag_1", ("floor.read", "token.read"), 10.0, 20.5, "leaf", "mac")
+
+
+def test_how_somebody_signed_in_comes_back(store: Store) -> None:
+    row = replace(SESSION, authenticated=12.5, methods=("password", "totp"))
+    store.put_session(row)
+    store.put_session(replace(row, digest="d2", methods=()))
+    assert store.sessions() == [row, replace(row, digest="d2", methods=())]
+
+
+def test_factors_are_one_record_for_each_account(store: Store) -> None:
+    assert store.factors("ag_1") is None
+    store.put_factors(FACTORS)
+    store.put_factors(replace(FACTORS, record=b"other", version=2))
+    assert store.factors("ag_1") == replace(FACTORS, record=b"other", version=2)
+    assert store.factors("ag_2") is None
+
+
+def test_factors_and_account_change_in_one_step(store: Store) -> None:
+    store.put_staff(ANN)
+    store.put_factors_and_staff(FACTORS, replace(ANN, second=True, version=2))
+    assert store.factors("ag_1") == FACTORS
+    assert store.by_agent("ag_1") == replace(ANN, second=True, version=2)
+
+
+def test_a_link_is_one_for_each_account(store: Store) -> None:
+    store.put_link(LinkRow("s1", "ag_1", "leaf", "mac"))
+    store.put_link(LinkRow("s2", "ag_2", "leaf", "mac"))
+    store.put_link(LinkRow("s3", "ag_1", "leaf", "mac"))
+    assert [(row.subject, row.agent) for row in store.links()] == [("s3", "ag_1"), ("s2", "ag_2")]
+    store.drop_links("ag_1")
+    store.drop_links("ag_9")
+    assert [row.subject for row in store.links()] == ["s2"]
+
+
+def test_tokens_come_back_in_the_order_they_were_made(store: Store) -> None:
+    later = replace(TOKEN, digest="d0", id="tk_2", made=11.0)
+    store.put_token(later)
+    store.put_token(TOKEN)
+    assert store.tokens() == [TOKEN, later]
+    store.drop_tokens(["d1", "unknown"])
+    assert store.tokens() == [later]
+
+
+LAYOUT_1 = """
+CREATE TABLE staff (agent TEXT PRIMARY KEY, login TEXT NOT NULL UNIQUE, name BLOB NOT NULL, role TEXT NOT NULL,
+    store TEXT NOT NULL, skills TEXT NOT NULL, starts REAL NOT NULL, ends REAL NOT NULL, password TEXT NOT NULL,
+    leaf TEXT NOT NULL, version INTEGER NOT NULL, voucher TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (digest TEXT PRIMARY KEY, agent TEXT NOT NULL, opened REAL NOT NULL, seen REAL NOT NULL,
+    voucher TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE grants (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO sessions VALUES ('d1', 'ag_1', 1.0, 2.0, 'mac');
+INSERT INTO grants VALUES ('g1', '{"kind": "grant"}');
+PRAGMA user_version = 1;
+"""
+# HMAC-SHA256 under 32 bytes of "k", over what the version before second factors vouched for.
+VOUCHED_1 = '["staff","ag_1","ix_ann","0100","hash","agent","store-1",["orders"],0.0,0.0,"leaf",3]'
+
+
+def layout_1(path: Path) -> None:
+    """A file as the version before second factors made it."""
+    voucher = hmac.digest(b"k" * 32, VOUCHED_1.encode(), "sha256").hex()
+    row = ("ag_1", "ix_ann", b"\x01\x00", "agent", "store-1", '["orders"]', 0.0, 0.0, "hash", "leaf", 3, voucher)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(LAYOUT_1)
+        db.execute("INSERT INTO staff VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.commit()
+
+
+def test_a_file_of_the_first_layout_is_taken_on_and_its_vouchers_hold(tmp_path: Path) -> None:
+    layout_1(tmp_path / "staff.db")
+    for _ in range(2):  # the second time there is nothing left to do
+        store = SqliteStaff(tmp_path / "staff.db")
+        (row,) = store.all_staff()
+        assert Voucher(b"k" * 32).check_staff(row) == row
+        assert row.second is False
+        assert store.sessions() == []  # everybody signs in again
+        assert [each["id"] for each in store.grants()] == ["g1"]
+        store.put_session(SESSION)
+        assert store.sessions() == [SESSION]
+        store.drop_sessions([SESSION.digest])
+        store.close()
