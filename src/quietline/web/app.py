@@ -14,12 +14,14 @@ from quietline.web.api import (
     calls,
     events,
     floor,
+    grants,
     handover,
     health,
     machines,
     page,
     people,
     phone,
+    receipts,
     session,
     state,
 )
@@ -36,6 +38,8 @@ ROUTERS = (
     events.router,
     calls.router,
     assurance.router,
+    grants.router,
+    receipts.router,
     handover.router,
     floor.router,
     health.router,
@@ -66,6 +70,7 @@ def build_routes(desk: Desk) -> FastAPI:
     app.state.desk = desk
     app.state.templates = page.load_templates()
     app.state.rosters = floor.Rosters()
+    app.state.receipts = receipts.Pace()
     for router in ROUTERS:
         app.include_router(router)
     problems.install(app)

@@ -9,7 +9,17 @@ from pathlib import Path
 from quietline.errors import ConfigError
 
 BUNDLE = Path(__file__).parent / "static" / "bundle"
-REQUIRED = ("desk.js", "desk.css", "floor.js", "floor.css", "security.js", "security.css", "theme.js")
+REQUIRED = (
+    "desk.js",
+    "desk.css",
+    "floor.js",
+    "floor.css",
+    "security.js",
+    "security.css",
+    "receipt.js",
+    "receipt.css",
+    "theme.js",
+)
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",

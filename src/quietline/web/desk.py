@@ -13,6 +13,7 @@ from quietline.clock import Clock
 from quietline.errors import Unavailable
 from quietline.sealed import Ticket
 from quietline.vault.assurance_client import AssuranceVault
+from quietline.vault.guards_client import GuardsVault
 from quietline.vault.people_client import PeopleVault
 from quietline.vault.ports import DeskVault
 from quietline.web.assets import Assets
@@ -35,10 +36,11 @@ class Desk:
         assets: Assets,
         people: PeopleVault | None = None,
         assurance: AssuranceVault | None = None,
+        guards: GuardsVault | None = None,
     ) -> None:
         self.site = site
         self.vault = vault
-        self._people = people
+        self._people, self._guards = people, guards
         self._assurance = assurance
         self.clock = clock
         self.assets = assets
@@ -61,6 +63,13 @@ class Desk:
         if self._assurance is None:
             raise Unavailable("the desk was built without it")
         return self._assurance
+
+    @property
+    def guards(self) -> GuardsVault:
+        """The vault, for looks that no call carries, and receipts. Raises Unavailable where the desk has none."""
+        if self._guards is None:
+            raise Unavailable("the desk was built without it")
+        return self._guards
 
     @asynccontextmanager
     async def sign_in_slot(self) -> AsyncIterator[None]:

@@ -27,6 +27,7 @@ from quietline.config_file import load
 from quietline.logs import configure
 from quietline.vault.assurance_client import AssuranceVaultClient
 from quietline.vault.client import DeskVaultClient
+from quietline.vault.guards_client import GuardsVaultClient
 from quietline.vault.people_client import PeopleVaultClient
 from quietline.web.app import build_app
 from quietline.web.assets import load_assets
@@ -57,7 +58,8 @@ def build_desk(config: Config) -> Desk:
     site = site_of(config, read_secret(config.web.turn_secret_file))
     people = PeopleVaultClient(config.paths.vault_socket)
     assurance = AssuranceVaultClient(config.paths.vault_socket)
-    return Desk(site, vault, controller, SystemClock(), load_assets(), people, assurance)
+    guards = GuardsVaultClient(config.paths.vault_socket)
+    return Desk(site, vault, controller, SystemClock(), load_assets(), people, assurance, guards)
 
 
 class DeskServer(uvicorn.Server):

@@ -10,11 +10,11 @@ const bundle = join(here, "..", "static", "bundle");
 await rm(bundle, { recursive: true, force: true });
 await mkdir(bundle, { recursive: true });
 const common = { bundle: true, minify: true, target: "es2022", outdir: bundle, legalComments: "eof", logLevel: "warning" };
-await build({ ...common, entryPoints: [join(here, "desk.js"), join(here, "floor.js"), join(here, "security.js")], format: "esm", define: { global: "globalThis" } });
+await build({ ...common, entryPoints: [join(here, "desk.js"), join(here, "floor.js"), join(here, "security.js"), join(here, "receipt.js")], format: "esm", define: { global: "globalThis" } });
 await build({ ...common, entryPoints: [join(here, "theme.js")], format: "iife" });
 await build({
   ...common,
-  entryPoints: ["desk.css", "floor.css", "security.css"].map((name) => join(here, name)),
+  entryPoints: ["desk.css", "floor.css", "security.css", "receipt.css"].map((name) => join(here, name)),
   loader: { ".woff2": "file" },
   assetNames: "[name]",
 });
