@@ -44,7 +44,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/calls/{call}/relayed"): {"relayed": True},
     ("POST", "/api/calls/{call}/note"): {"text": "Asked for the lamp."},
     ("POST", "/api/calls/{call}/transfer"): {"queue": "returns"},
-    ("POST", "/api/calls/{call}/relayed"): {"relayed": True},
+    ("POST", "/api/calls/{call}/consult"): {"colleague": "ag_noor"},
     ("POST", "/api/passkey/session"): {"answer": "{}"},
     ("POST", "/api/me/passkeys"): {"answer": "{}"},
     ("POST", "/api/me/step-up"): {"password": "lantern harvest 12"},
