@@ -240,6 +240,7 @@ def _values(config: Config, leg_key: bytes) -> dict[str, Any]:
         "toward_controller": TOWARD_CONTROLLER,
         "toward_controller_asked": TOWARD_CONTROLLER_ASKED,
         "toward_phone": TOWARD_PHONE,
+        "attests": bool(config.stir.roots),
         "leg_key": leg_key.hex(),
         "mask_key": hmac.new(leg_key, b"quietline topoh", hashlib.sha256).hexdigest(),
     }
