@@ -24,7 +24,7 @@ def open_tombstones(folder: Path, keys: Database, records: Database, now: Callab
     every = stones.every()
     seen = min(_seen(keys), _seen(records))
     if seen < len(every):
-        replay(every[seen:], keys, records)
+        stones.replayed = replay(every[seen:], keys, records)
         _see(len(every), keys, records)
     return stones
 
@@ -37,6 +37,11 @@ def _see(lines: int, *databases: Database) -> None:
     """Crash between the two: the next start does once more what is done already."""
     for database in databases:
         database.write(lambda connection: connection.execute(SQL["see"], (lines,)))
+
+
+def forget_seen(*databases: Database) -> None:
+    """Everything is to be done once more."""
+    _see(0, *databases)
 
 
 def replay(tombstones: Iterable[Tombstone], keys: Database, records: Database) -> int:

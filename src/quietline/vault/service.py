@@ -25,6 +25,7 @@ from quietline.wire import Frame, Peer, WireServer
 
 log = structlog.get_logger()
 
+RESTORING = "vault.restoring"  # restore.py has this folder while it puts files in place
 UNSEAL_WAIT = 30.0  # seconds for files to open after the passphrase was right
 
 
@@ -126,6 +127,8 @@ class VaultService:
         async with self._unsealing:
             if self._open:
                 return
+            if (self._world.config.paths.state / RESTORING).exists():
+                raise ConfigError("the vault stays locked: a restore was broken off; run `quietline restore` once more")
             opened = asyncio.get_running_loop().create_future()
             self._kms.put_nowait((kms, opened))
             try:

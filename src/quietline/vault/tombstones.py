@@ -38,6 +38,7 @@ class Tombstones:
     def __init__(self, path: Path, now: Callable[[], float], seen: Callable[[int], None] = lambda lines: None) -> None:
         self._path, self._now, self._seen = path, now, seen
         self._guard = Lock()
+        self.replayed = 0  # customers whom an older database had brought back at the start
 
     def add(self, customer: str, controller: str, classes: tuple[str, ...]) -> None:
         """Durable on return; said twice, it stands once."""
