@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -180,27 +180,35 @@ class Unsealed:
                 log.error("sessions that ran out could not be stored; tried again")
 
 
+class _Closed(Protocol):
+    def close(self) -> None: ...
+
+
+Part = TypeVar("Part", bound=_Closed)
+
+
+async def _opened(stack: AsyncExitStack, make: Callable[..., Part], *given: Any) -> Part:
+    """A part that is made off the event loop, and closed with the vault."""
+    part = await asyncio.to_thread(make, *given)
+    stack.callback(part.close)
+    return part
+
+
 @asynccontextmanager
 async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
     """The vault, open. Raises ConfigError, TamperError or Unavailable when what is stored cannot be used."""
     folder = world.config.paths.state / "vault"
     async with AsyncExitStack() as stack:
-        keys = await asyncio.to_thread(open_keys_database, folder)
-        stack.callback(keys.close)
-        rows = await asyncio.to_thread(open_records_database, folder)
-        stack.callback(rows.close)
-        requests = await asyncio.to_thread(open_rights_database, folder)
-        stack.callback(requests.close)
-        staff = await asyncio.to_thread(SqliteStaff, folder / "staff.db")
-        stack.callback(staff.close)
-        live = await asyncio.to_thread(SqliteStaff, folder / "grants.db")
-        stack.callback(live.close)
+        keys = await _opened(stack, open_keys_database, folder)
+        rows = await _opened(stack, open_records_database, folder)
+        requests = await _opened(stack, open_rights_database, folder)
+        staff = await _opened(stack, SqliteStaff, folder / "staff.db")
+        live = await _opened(stack, SqliteStaff, folder / "grants.db")
         keyring = Keyring(keys, kms)
         stack.callback(keyring.forget)
         signing = await asyncio.to_thread(keyring.secret, "ledger/signing")
         ledger = await stack.enter_async_context(world.open_ledger(world.config, signing, Bodies(keyring), world.clock))
-        passwords = await asyncio.to_thread(Passwords, _password_limits(world.config))
-        stack.callback(passwords.close)
+        passwords = await _opened(stack, Passwords, _password_limits(world.config))
         index = BlindIndex(keys, keyring)
         records = Records(rows, keyring, catalogue(world.config.fields))
         remembered = await asyncio.to_thread(Remembered, rows, keyring)
