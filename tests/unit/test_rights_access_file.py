@@ -217,7 +217,7 @@ OWN = ("020 7946 0001", "Ana@example.com")
     ("text", "left"),
     [
         ("ring 020 7946 0999 instead", f"ring {CONTACT} instead"),
-        ("ring +44 (0)20 7946-0999", f"ring {CONTACT}"),
+        ("ring +44 20 7946-0999", f"ring {CONTACT}"),
         ("ring her on 020 7946 0001", "ring her on 020 7946 0001"),
         ("ring +442079460001", "ring +442079460001"),
         ("mail joy@example.com.", f"mail {CONTACT}."),

@@ -67,7 +67,7 @@ class Record:
     values: tuple[Value, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Look:
     """Who looked: role and store, never who."""
 
@@ -79,7 +79,7 @@ class Look:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AccessFile:
     """The whole answer. Times: UTC seconds."""
 

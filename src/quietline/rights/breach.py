@@ -20,7 +20,7 @@ ALL_FIELDS: Final = "all"  # a subject access file opens everything
 SENSITIVE: Final = frozenset({DataClass.CONTACT, DataClass.DELIVERY, DataClass.RECORDING})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Seen:
     """What the account saw of one customer. Times: UTC seconds."""
 
@@ -42,7 +42,7 @@ class Seen:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Answer:
     """Whom did this account see. `refused`: looks that were tried and refused; `unknown`: looks at nobody known."""
 

@@ -7,7 +7,7 @@ so many a day and no more, so that nobody empties the house; one person alone fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -37,12 +37,12 @@ class HoldReason(StrEnum):
     INVESTIGATION = "investigation"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Hold:
     """A legal hold on one customer. `until`: UTC seconds; it ends by itself and has to be renewed by a person."""
 
     id: str
-    customer: str = field(repr=False)
+    customer: str
     controller: str
     reason: HoldReason
     by: str
@@ -83,7 +83,7 @@ class Limits:
     alone: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Books:
     """What stands when somebody wants to erase: every request and hold, the list of recipients, the time."""
 

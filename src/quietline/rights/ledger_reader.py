@@ -33,7 +33,7 @@ class Placed:
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Proof:
     """That one entry stands in the log: salt and body, the leaf's way to the root, the signed root."""
 

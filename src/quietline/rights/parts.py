@@ -36,7 +36,7 @@ class Tombstones(Protocol):
         """Durable on return; said twice, it stands once. Blocks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Parts:
     """The open vault's parts. `legal_country`: ISO 3166, by whose rules national phone numbers are read."""
 

@@ -33,7 +33,7 @@ from quietline.rights.ledger_reader import Proof
 HEADER = "quietline erasure receipt v1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Checked:
     """A receipt that verifies."""
 
@@ -67,8 +67,7 @@ def write_receipt(statement: Mapping[str, Any], proof: Proof, signer: NoteSigner
 
 def verify_receipt(receipt: bytes, vkey: str) -> Checked:
     """All four steps. Raises TamperError naming the one that fails, ConfigError for what is no verifier key."""
-    verifier = NoteVerifier(vkey)
-    whole = _read(verifier.open(receipt))  # (1)
+    whole = _read(NoteVerifier(vkey).open(receipt))  # (1)
     try:
         statement, index = dict(whole["statement"]), int(whole["index"])
         opened = base64.b64decode(whole["entry"], validate=True)
@@ -77,7 +76,7 @@ def verify_receipt(receipt: bytes, vkey: str) -> Checked:
     except (KeyError, TypeError, ValueError, binascii.Error):
         raise TamperError("receipt: a part is missing or not of its form") from None
     _check_entry(opened, statement)  # (2)
-    head = verifier.checkpoint(note)  # (4)
+    head = NoteVerifier(vkey).checkpoint(note)  # (4)
     leaf = leaf_hash(commitment(opened[:SALT_BYTES], opened[SALT_BYTES:]))
     verify_inclusion(leaf, index, head.size, hashes, head.root)  # (3)
     return Checked(statement, index, head.size, head.origin)

@@ -115,7 +115,7 @@ def identified(methods: Iterable[str]) -> int:
     return 3 if len(factors) > 1 else max((METHODS[each] for each in used), default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One request. Times: UTC seconds. `customer`: a token, "" once erased. `about`: a closed word (an objection's)."""
 
@@ -123,7 +123,7 @@ class Request:
     right: Right
     state: State
     controller: str
-    customer: str = field(repr=False)
+    customer: str
     methods: tuple[str, ...]
     level: int
     opened: float

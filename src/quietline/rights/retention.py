@@ -20,23 +20,23 @@ from quietline.vault.schema import CLASSES, ClassSpec, DataClass, Since
 class Stored:
     """One value on the disk, unopened. `day`: its record's, UTC days since 1970."""
 
-    customer: str = field(repr=False)
+    customer: str
     record: str
     day: int
     name: str
     data_class: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Due:
     """What goes of one customer: whole classes (their key dies), and single values of classes that stay."""
 
-    customer: str = field(repr=False)
+    customer: str
     classes: tuple[str, ...]
     values: tuple[Stored, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Plan:
     """A run's outcome before it is carried out; the report is what the ledger and the privacy officer read."""
 
