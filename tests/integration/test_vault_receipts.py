@@ -105,6 +105,7 @@ async def test_it_says_who_looked_at_what_and_every_line_is_proven(house: House)
     ]
     assert {(each.role, each.store) for each in lines} == {("agent", "high-street")}
     assert document["call"]["store"] == "High Street"
+    assert document["call"]["stores"] == {"high-street": "High Street"}
     assert document["ledger_key"] == vkey
 
 

@@ -33,11 +33,11 @@ def receipt(lines: Sequence[Plain] | None = None) -> Plain:
     shown = [
         look(CALL_AT + 2, "card", ["invoice"]),
         look(CALL_AT + 41, "reveal", ["contact"], "delivery_change"),
-        look(CALL_AT + 63, "reveal", ["delivery"], "delivery_change", role="supervisor", store="Service hub"),
+        look(CALL_AT + 63, "reveal", ["delivery"], "delivery_change", role="supervisor", store="hub"),
     ]
     return {
         "receipt": "quietline call receipt v1",
-        "call": {"store": "Lantern Row", "at": CALL_AT, "until": CALL_AT + 2_592_000},
+        "call": {"store": "Lantern Row", "at": CALL_AT, "until": CALL_AT + 2_592_000, "stores": {"hub": "Service hub"}},
         "lines": shown if lines is None else list(lines),
         "ledger_key": "quietline.local/ledger+0a1b2c3d+AfakeKeyForTheDesk",
         "choices": [

@@ -192,7 +192,9 @@ class Receipts:
 
     def _document(self, kept: Kept) -> dict[str, Any]:
         lines = [line for index in kept.looks if (line := self._line(index))]
-        call = {"store": kept.store, "at": kept.at, "until": kept.until}
+        names = {each.id: each.name for each in self._stores}
+        stores = {line["store"]: names[line["store"]] for line in lines if line["store"] in names}
+        call = {"store": kept.store, "at": kept.at, "until": kept.until, "stores": stores}
         return {**as_document(call, lines, self._reader.vkey()), "choices": self._choices(kept)}
 
     def _line(self, index: int) -> dict[str, Any] | None:

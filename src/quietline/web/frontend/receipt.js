@@ -38,7 +38,7 @@ function refuse(problem) {
 }
 
 function show(receipt) {
-  const main = h("main", { class: "receipt", id: "main", tabindex: "-1" }, intro(receipt), looks(receipt.lines), choices(receipt), proof(receipt));
+  const main = h("main", { class: "receipt", id: "main", tabindex: "-1" }, intro(receipt), looks(receipt), choices(receipt), proof(receipt));
   app.replaceChildren(header(), main, h("footer", { class: "receipt-foot" }, h("p", {}, `This page can be opened until ${date(receipt.call.until)}. Only who has its address can see it.`)));
 }
 
@@ -48,22 +48,22 @@ function intro({ call, lines }) {
   return h("div", { class: "receipt-intro" },
     h("p", { class: "overline" }, `Your call${where}, ${date(call.at)}, ${time(call.at)}`),
     h("h1", { class: "receipt-title large" }, count),
-    h("p", { class: "lead" }, "Every time somebody at our desk sees something about you, it is written down before they see it. Here is all of that call."));
+    h("p", { class: "lead" }, "Every time somebody at our desk sees something about you, it is written down before they see it. This is what was written down on that call."));
 }
 
-function looks(lines) {
+function looks({ lines, call }) {
   if (!lines.length) return null;
   return h("section", { class: "receipt-panel", "aria-labelledby": "looks" },
     h("h2", { id: "looks" }, "Who looked, and at what"),
-    h("ol", { class: "look-list" }, ...lines.map(look)));
+    h("ol", { class: "look-list" }, ...lines.map((line) => look(line, call.stores?.[line.store] ?? line.store))));
 }
 
-function look(line) {
+function look(line, store) {
   const what = line.kinds.map((kind) => KINDS[kind] ?? "other data").join(", ") || "the call";
   const why = REASONS[line.reason] ?? ACTIONS[line.action] ?? "for your case";
   return h("li", { class: "look" },
     h("time", { datetime: new Date(line.at * 1000).toISOString() }, time(line.at)),
-    h("div", {}, h("p", { class: "look-what" }, capital(what)), h("p", { class: "look-why" }, `${ROLES[line.role] ?? "Staff"}, ${line.store || "our desk"} · ${why}`)));
+    h("div", {}, h("p", { class: "look-what" }, capital(what)), h("p", { class: "look-why" }, `${ROLES[line.role] ?? "Staff"}, ${store || "our desk"} · ${why}`)));
 }
 
 function choices(receipt) {
