@@ -15,6 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Error, Page, WebSocketRoute, async_playwright
 
 from quietline.clock import SystemClock
+from quietline.testing.fake_assurance import FakeAssurance
 from quietline.testing.fake_desk import AMARA, FakeAgent, FakeController, FakeVault
 from quietline.testing.fake_phone_edge import FakePhoneEdge
 from quietline.web.assets import BUNDLE, load_assets
@@ -99,6 +100,7 @@ class Floor:
     edge: FakePhoneEdge
     desk: Desk
     browser: Browser
+    assurance: FakeAssurance
     contexts: list[BrowserContext] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)  # what the browser's console held against us
 
@@ -131,12 +133,13 @@ class Floor:
                     raise
         raise AssertionError("the page does not load")
 
-    async def sign_in(self, page: Page, who: FakeAgent = AMARA) -> None:
+    async def sign_in(self, page: Page, who: FakeAgent = AMARA, phone: str = "Phone ready") -> None:
+        """Up to what the bar then says of the phone."""
         await self.open(page)
         await page.get_by_label("Login").fill(who.login)
         await page.get_by_label("Password", exact=True).fill(who.password)
         await page.keyboard.press("Enter")
-        await page.get_by_text("Phone ready").wait_for()
+        await page.locator(".bar").get_by_text(phone).wait_for()
 
     async def agent(self, **options: object) -> Page:
         """A page on which Amara is signed in and ready."""
@@ -178,9 +181,10 @@ async def floor(browser: Browser, authority: Path, bundle: Path) -> AsyncIterato
     (listener,) = sockets = listen(["127.0.0.1"], 0)
     port = listener.getsockname()[1]
     site = Site("localhost", port, wss_port=port, limits=LIMITS)
-    desk = Desk(site, vault, controller, SystemClock(), load_assets(bundle))
+    assurance = FakeAssurance(vault)
+    desk = Desk(site, vault, controller, SystemClock(), load_assets(bundle), assurance=assurance)
     server = server_for(desk, authority / "edge.pem", authority / "edge.key")
-    floor = Floor(vault, controller, FakePhoneEdge(), desk, browser)
+    floor = Floor(vault, controller, FakePhoneEdge(), desk, browser, assurance)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve(sockets))
         yield floor

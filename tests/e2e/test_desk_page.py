@@ -126,6 +126,42 @@ async def test_every_state_is_accessible_and_fits(floor, shoot: Shoot, look: str
     assert unexpected == []  # the content security policy included
 
 
+@pytest.mark.parametrize("look", ["light", "phone-dark"])
+async def test_calls_can_ring_on_a_desk_phone_and_every_state_of_that_fits(floor, shoot: Shoot, look: str) -> None:
+    """By keyboard: the switch is reached and moved as radio buttons are. Nothing is registered in the browser then, no
+    microphone is asked for, and the page leaves answering to the phone."""
+    floor.vault.own_phones[AMARA.agent] = True
+    page = await (await floor.context(**LOOKS[look])).new_page()
+    inspector = Inspector(shoot, look)
+    await floor.sign_in(page, phone="Desk phone")
+    await expect(page.get_by_role("radio", name="On my desk phone")).to_be_checked()
+    await page.get_by_role("button", name="Go ready").click()
+    await page.get_by_role("heading", name="Ready").wait_for()
+    assert floor.edge.registered == 0
+    assert [asked["phone"] for operation, asked in floor.controller.asked if operation == "state"] == ["sip"]
+    await inspector.stop(page, "ready-desk-phone")
+    floor.controller.offers(AMARA.agent)
+    await page.get_by_text("Pick up your desk phone.", exact=True).wait_for()
+    await expect(page.get_by_role("button", name="Answer")).to_have_count(0)
+    await inspector.stop(page, "ringing-desk-phone")
+    floor.controller.connects(AMARA.agent)
+    await page.get_by_text("QL-20417").wait_for()
+    await expect(page.get_by_role("button", name="Mute")).to_have_count(0)
+    await inspector.stop(page, "call-desk-phone")
+    await page.get_by_role("button", name="Hang up").click()
+    await page.get_by_role("button", name="Done").click()
+    await page.get_by_role("button", name="Go away").click()
+    await page.get_by_role("button", name="Break").click()
+    await page.get_by_role("radio", name="On my desk phone").focus()
+    await page.keyboard.press("ArrowLeft")
+    await page.get_by_text("Registered in this tab").wait_for()
+    await expect(page.get_by_role("radio", name="In this tab")).to_be_focused()
+    await inspector.stop(page, "away-own-phone")
+    assert floor.vault.own_phones[AMARA.agent] is False
+    assert floor.edge.registered == 1
+    assert inspector.found == {}
+
+
 async def test_axe_can_find_something(floor) -> None:
     """A seeded fault, so that a clean report means something."""
     page = await floor.agent()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from quietline.clock import SystemClock
 from quietline.config import Trunk
-from quietline.errors import ConfigError, LedgerUnavailable, Unavailable
+from quietline.errors import ConfigError, Denied, LedgerUnavailable, Unavailable
 from quietline.ledger.vocabulary import Kind
 from quietline.testing.vault import MemoryEdge, MemoryKms, MemoryLedger
 from quietline.vault import edge_credentials
@@ -131,11 +131,83 @@ async def test_two_pages_at_once_get_one_credential(phones: Phones, edge: Memory
 async def test_a_hardware_phone_wins_and_outlives_sessions(phones: Phones, edge: MemoryEdge) -> None:
     await phones.for_session("ag_1")
     issued = await phones.issue("ag_1")
-    assert await phones.for_session("ag_1") == {**issued, "password": ""}
+    assert await phones.for_session("ag_1") == {**issued, "password": "", "own": "yes"}
     await phones.end_sessions("ag_1")
     assert edge.phones == {"ag_1": ha1("ag_1", REALM, issued["password"])}
     await phones.revoke("ag_1")
     assert (edge.phones, phones.kind("ag_1")) == ({}, "")
+
+
+async def test_the_page_is_chosen_and_then_the_hardware_phone_again(phones: Phones, edge: MemoryEdge) -> None:
+    """The phone's own password is good again without being issued anew: nobody has to set it up twice."""
+    hardware = ha1("ag_1", REALM, (await phones.issue("ag_1"))["password"])
+    page = await phones.ring_at("ag_1", own=False)
+    assert (page["kind"], page["own"]) == ("session", "yes")
+    assert edge.phones == {"ag_1": ha1("ag_1", REALM, page["password"])}
+    assert page == await phones.for_session("ag_1") == await phones.ring_at("ag_1", own=False)
+    chosen = await phones.ring_at("ag_1", own=True)
+    assert (chosen["kind"], chosen["password"]) == ("lasting", "")
+    assert edge.phones == {"ag_1": hardware}
+    assert (await phones.ring_at("ag_1", own=False))["password"] != page["password"]
+
+
+async def test_who_was_not_chosen_is_signed_off(phones: Phones, edge: MemoryEdge) -> None:
+    """`remove` takes the registration away at the edge, and comes before the new digest."""
+    told: list[str] = []
+    add, remove = edge.add, edge.remove
+
+    async def added(user: str, digest: str) -> None:
+        told.append("add")
+        await add(user, digest)
+
+    async def removed(user: str) -> None:
+        told.append("remove")
+        await remove(user)
+
+    phones._credentials._add, phones._credentials._remove = added, removed
+    await phones.issue("ag_1")
+    await phones.ring_at("ag_1", own=False)
+    assert told == ["add", "remove", "add"]
+
+
+async def test_the_hardware_phone_rings_again_once_the_last_session_ended(phones: Phones, edge: MemoryEdge) -> None:
+    hardware = ha1("ag_1", REALM, (await phones.issue("ag_1"))["password"])
+    await phones.ring_at("ag_1", own=False)
+    await phones.end_sessions("ag_1")
+    assert edge.phones == {"ag_1": hardware}
+    assert phones.kind("ag_1") == "lasting"
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_who_has_no_hardware_phone_cannot_choose_it(phones: Phones, edge: MemoryEdge, signed_in: bool) -> None:
+    if signed_in:
+        await phones.for_session("ag_1")
+    before = dict(edge.phones)
+    for own in (True, False):
+        with pytest.raises(Denied) as refused:
+            await phones.ring_at("ag_1", own=own)
+        assert refused.value.reason == "no-own-phone"
+    assert edge.phones == before
+
+
+async def test_revoking_takes_the_phone_that_stands_back_too(phones: Phones, edge: MemoryEdge) -> None:
+    await phones.issue("ag_1")
+    await phones.ring_at("ag_1", own=False)
+    await phones.revoke("ag_1")
+    assert (edge.phones, phones.kind("ag_1")) == ({}, "")
+    with pytest.raises(Denied):
+        await phones.ring_at("ag_1", own=True)
+
+
+async def test_an_edge_that_is_away_hears_of_the_choice_later(
+    phones: Phones, edge: MemoryEdge, of_phones: EdgeCredentials, quick: None
+) -> None:
+    await phones.issue("ag_1")
+    edge.down = True
+    page = await phones.ring_at("ag_1", own=False)
+    edge.down = False
+    async with watched(edge, of_phones):
+        await until(lambda: edge.phones == {"ag_1": ha1("ag_1", REALM, page["password"])})
 
 
 async def test_what_was_issued_and_revoked_is_written_down_once(phones: Phones, ledger: MemoryLedger) -> None:

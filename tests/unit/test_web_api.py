@@ -20,6 +20,7 @@ OPEN = {"reason": "complaint"}
 ROUTES = [
     ("GET", "/api/me", None, 200),
     ("GET", "/api/phone", None, 200),
+    ("POST", "/api/phone", {"ring": "desk"}, 403),  # who has no phone of their own
     ("GET", "/api/state", None, 200),
     ("POST", "/api/state", {"state": "away"}, 200),
     ("GET", "/api/calls/{call}/card", None, 200),
@@ -263,6 +264,17 @@ async def test_phone_credential(under, amara) -> None:
     assert body["user"] == AMARA.agent
     assert body["socket"] == "wss://desk.test:8443"
     assert body["ice_servers"] == []
+
+
+async def test_calls_ring_where_the_agent_chose(under, amara) -> None:
+    """With the hardware phone chosen, the page gets no password to register with."""
+    assert (await amara.get("/api/phone")).json()["own"] is False
+    under.vault.own_phones[AMARA.agent] = False
+    assert [(await amara.get("/api/phone")).json()[name] for name in ("kind", "own")] == ["session", True]
+    chosen = (await amara.send("POST", "/api/phone", {"ring": "desk"})).json()
+    assert (chosen["kind"], chosen["own"]) == ("lasting", True)
+    assert (await amara.send("POST", "/api/phone", {"ring": "tab"})).json()["kind"] == "session"
+    assert (await amara.send("POST", "/api/phone", {"ring": "anywhere"})).status_code == 422
 
 
 # -- the card and its fields

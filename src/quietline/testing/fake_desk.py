@@ -90,6 +90,7 @@ class FakeVault:
     sessions: dict[str, Session] = field(default_factory=dict)
     open_gate: asyncio.Event | None = None
     words: dict[str, str] = field(default_factory=dict)  # login -> a one-time word that is good for it
+    own_phones: dict[str, bool] = field(default_factory=dict)  # agent with a hardware phone -> whether calls ring there
 
     async def sign_in(
         self,
@@ -126,7 +127,18 @@ class FakeVault:
         session = await self.session(token)
         if session.role not in ("agent", "seasonal_agent", "supervisor"):
             raise denied(Why.ROLE_TAKES_NO_CALLS)
-        return {"user": session.agent, "password": "phone-" + session.csrf, "realm": "localhost"}
+        credential = {"user": session.agent, "password": "phone-" + session.csrf, "realm": "localhost"}
+        if session.agent not in self.own_phones:
+            return {**credential, "kind": "session", "own": ""}
+        at_desk = self.own_phones[session.agent]
+        return {**credential, "kind": "lasting" if at_desk else "session", "own": "yes"}
+
+    async def ring_at(self, token: str, own: bool) -> dict[str, str]:
+        session = await self.session(token)
+        if session.agent not in self.own_phones:
+            raise errors.Denied("no-own-phone", "You have no phone of your own. Ask your administrator to issue one.")
+        self.own_phones[session.agent] = own
+        return await self.phone(token)
 
     async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:
         held = await self._held(token, grant)

@@ -102,6 +102,9 @@ class DeskVaultClient:
     async def phone(self, token: str) -> dict[str, str]:
         return dict(await self._wire.call("phone", token=token))
 
+    async def ring_at(self, token: str, own: bool) -> dict[str, str]:
+        return dict(await self._wire.call("ring_at", token=token, own=own))
+
     async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:
         return dict(await self._wire.call("card", token=token, grant=grant, reason=reason))
 

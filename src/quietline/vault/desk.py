@@ -113,12 +113,19 @@ class Desk:
             self._journal.soon(Kind.SIGNED_OUT, agent, agent=agent)
             await self.end_phone(agent)
 
-    async def phone(self, token: str) -> dict[str, str]:
-        """A SIP credential: user, password, realm, kind. Raises NotSignedIn, Denied("role-takes-no-calls")."""
+    async def ring_at(self, token: str, own: bool) -> dict[str, str]:
+        """Where calls ring. Raises as `ports.ring_at` says."""
+        return await self._phones.ring_at((await self._caller_taker(token)).agent, own)
+
+    async def _caller_taker(self, token: str) -> Principal:
         who = await self.who(token)
         if who.role not in TAKES_CALLS:
             raise denied(Why.ROLE_TAKES_NO_CALLS)
-        return await self._phones.for_session(who.agent)
+        return who
+
+    async def phone(self, token: str) -> dict[str, str]:
+        """A SIP credential: user, password, realm, kind. Raises NotSignedIn, Denied("role-takes-no-calls")."""
+        return await self._phones.for_session((await self._caller_taker(token)).agent)
 
     async def who(self, token: str) -> Principal:
         """The signed-in person as policy sees them now. Raises NotSignedIn, TamperError."""

@@ -57,6 +57,17 @@ class EdgeCredentials:
         await self._store(user)
         await self._try_to_tell(user)
 
+    async def replace(self, user: str, entry: Entry) -> None:
+        """As `keep`; and whoever is signed in by the one before is signed off, if the edge answers."""
+        self._known[user] = entry
+        await self._store(user)
+        try:
+            async with self._telling:
+                await self._remove(user)
+        except EdgeUnavailable:
+            log.warning("the edge did not answer: a phone that was replaced may ring until its registration ends")
+        await self._try_to_tell(user)
+
     async def revoke(self, user: str) -> bool:
         """Durable on return, as `keep`; False when there was none. The edge is told even if it is not stored."""
         if self.get(user) is None:

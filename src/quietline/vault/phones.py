@@ -1,7 +1,8 @@
 """SIP credentials: one per agent at the edge, by digest (HA1, RFC 8760 and RFC 3261 §22).
 
 A browser's credential lasts while the agent has a session; a hardware phone's until it is revoked. An agent with a
-hardware phone rings there, and the page registers nothing.
+hardware phone rings there, and the page registers nothing, until they choose the page: then the phone's digest waits
+aside ("own"), and is good again when they choose the phone, or sign out. One of the two is signed in at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 
+from quietline.errors import Denied
 from quietline.ledger.vocabulary import Kind
 from quietline.vault.edge_credentials import EdgeCredentials
 from quietline.vault.journal import Journal
@@ -41,12 +43,33 @@ class Phones:
     async def _for_session(self, agent: str) -> dict[str, str]:
         known = self._credentials.get(agent)
         if known and known["kind"] == LASTING:
-            return {"user": agent, "password": "", "realm": self._realm, "kind": LASTING}
+            return {"user": agent, "password": "", "realm": self._realm, "kind": LASTING, "own": "yes"}
         nonce = known["nonce"] if known else secrets.token_hex(16)
         password = await self._password(agent, nonce)
         if known is None:
             await self._keep(agent, SESSION, password, nonce)
-        return {"user": agent, "password": password, "realm": self._realm, "kind": SESSION}
+        own = "yes" if known and known.get("own") else ""
+        return {"user": agent, "password": password, "realm": self._realm, "kind": SESSION, "own": own}
+
+    async def ring_at(self, agent: str, own: bool) -> dict[str, str]:
+        """Calls ring at the agent's hardware phone, or in their page: as `for_session`. Whichever it was is signed off.
+
+        Raises Denied("no-own-phone") for who has no hardware phone.
+        """
+        async with self._giving:
+            known = self._credentials.get(agent)
+            digest = known["ha1"] if known and known["kind"] == LASTING else known.get("own", "") if known else ""
+            if not digest:
+                raise Denied("no-own-phone", "You have no phone of your own. Ask your administrator to issue one.")
+            if own != (self.kind(agent) == LASTING):
+                chosen = {"kind": LASTING, "ha1": digest, "nonce": ""} if own else await self._of_page(agent, digest)
+                await self._credentials.replace(agent, chosen)
+            return await self._for_session(agent)
+
+    async def _of_page(self, agent: str, own: str) -> dict[str, str]:
+        nonce = secrets.token_hex(16)
+        password = await self._password(agent, nonce)
+        return {"kind": SESSION, "ha1": ha1(agent, self._realm, password), "nonce": nonce, "own": own}
 
     async def issue(self, agent: str) -> dict[str, str]:
         """A lasting credential for a hardware phone; its password is in this answer and nowhere else."""
@@ -55,8 +78,11 @@ class Phones:
         return {"user": agent, "password": password, "realm": self._realm, "kind": LASTING}
 
     async def end_sessions(self, agent: str) -> None:
-        """The agent's last session ended."""
-        if self.kind(agent) == SESSION:
+        """The agent's last session ended. A hardware phone that stood back rings again."""
+        known = self._credentials.get(agent)
+        if known and known.get("own"):
+            await self.ring_at(agent, own=True)
+        elif known and known["kind"] == SESSION:
             await self.revoke(agent)
 
     async def revoke(self, agent: str) -> None:

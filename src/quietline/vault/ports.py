@@ -160,7 +160,12 @@ class DeskVault(Protocol):
 
     async def phone(self, token: str) -> dict[str, str]:
         """A SIP credential: user, password, realm, kind. kind "session" dies with the agent's last session; "lasting":
-        the agent has a hardware phone, the password is "" and the page registers nothing."""
+        the agent has a hardware phone, the password is "" and the page registers nothing. own: "yes" for who has a
+        hardware phone, whichever is chosen."""
+
+    async def ring_at(self, token: str, own: bool) -> dict[str, str]:
+        """Choose between the page and one's hardware phone; answers as `phone`. The one that is not chosen is signed
+        off. Lasts until the last session ends: then the hardware phone rings again. Raises Denied("no-own-phone")."""
 
     async def card(self, token: str, grant: str, reason: str = "") -> dict[str, object]:
         """The minimum, masked on the server, as the desk's page draws it:

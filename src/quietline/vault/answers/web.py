@@ -37,6 +37,10 @@ async def _phone(parts: Unsealed, fields: Fields) -> Frame:
     return dict(await parts.desk.phone(fields.text("token")))
 
 
+async def _ring_at(parts: Unsealed, fields: Fields) -> Frame:
+    return dict(await parts.desk.ring_at(fields.text("token"), fields.raw("own") is True))
+
+
 async def _card(parts: Unsealed, fields: Fields) -> Frame:
     who = await parts.desk.who(fields.text("token"))
     return (await parts.desk.looks.card(who, fields.text("grant"), fields.text("reason", ""))).as_frame()
@@ -72,6 +76,7 @@ ANSWERS: dict[str, Answer[Unsealed]] = {
     "session": _session,
     "sign_out": _sign_out,
     "phone": _phone,
+    "ring_at": _ring_at,
     "card": _card,
     "open": _open,
     "write_note": _write_note,

@@ -10,7 +10,7 @@ import { Phone } from "./phone.js";
 import { Ringer } from "./ringer.js";
 import { signInPage } from "./signin.js";
 import { drawArc, stage, stageKey } from "./stage.js";
-import { Store, clock, mode, serverNow } from "./state.js";
+import { Store, atDesk, clock, mode, serverNow } from "./state.js";
 import { Tabs } from "./tabs.js";
 import { WrapUp } from "./wrapup.js";
 import { problemText } from "./words.js";
@@ -37,7 +37,7 @@ const events = new Events({
   stillSignedIn,
 });
 const act = {
-  ready, leave, away, answer, decline, mute, hold, hangUp, done, signOut, unblock,
+  ready, leave, away, ringAt, answer, decline, mute, hold, hangUp, done, signOut, unblock,
   openTransfer, closeTransfer, transfer, consult, complete: () => settle("complete"), takeBack: () => settle("take-back"),
 };
 let tabs = null;
@@ -146,8 +146,9 @@ function arrived(now, state) {
   document.title = now === "ringing" ? "Ringing · Quietline" : "Quietline";
   if (now !== "talking" && state.vault !== "ok") store.set({ vault: "ok" }); // what the last call found is over
   if (now === "ringing") {
-    ringer.start();
-    announce(`Incoming call. ${state.view.alias}, ${state.view.queue}. Enter answers, Escape declines.`, "alarm");
+    if (!atDesk(state)) ringer.start();
+    const how = atDesk(state) ? "Pick up your desk phone." : "Enter answers, Escape declines.";
+    announce(`Incoming call. ${state.view.alias}, ${state.view.queue}. ${how}`, "alarm");
     document.getElementById("answer")?.focus();
   } else {
     ringer.stop();
@@ -162,7 +163,7 @@ function tick() {
   for (const node of app.querySelectorAll("[data-left]")) node.textContent = clock(Number(node.dataset.left) - now + 0.99);
   for (const node of app.querySelectorAll("[data-since]")) node.textContent = clock(now - Number(node.dataset.since));
   for (const arc of app.querySelectorAll("[data-arc]")) drawArc(arc, now);
-  const blocked = store.state.view?.state === "ready" && store.state.leader && ringer.blocked;
+  const blocked = store.state.view?.state === "ready" && store.state.leader && !atDesk(store.state) && ringer.blocked;
   if (blocked !== Boolean(store.state.ringerBlocked)) store.set({ ringerBlocked: blocked });
 }
 
@@ -249,11 +250,23 @@ async function ready() {
   if (store.state.wish) return;
   store.set({ wish: "ready", problem: null });
   ringer.wake();
-  const microphone = await checkMicrophone();
-  store.set({ microphone });
-  const problem = microphone.advice ?? (await phoneRegistered()) ?? (await setState("ready"));
+  const problem = (atDesk(store.state) ? undefined : await unfit()) ?? (await setState("ready"));
   store.set({ wish: null, problem });
   if (problem) announce(problem, "alarm");
+}
+
+/** What keeps this tab from taking calls, or nothing. */
+async function unfit() {
+  const microphone = await checkMicrophone();
+  store.set({ microphone });
+  return microphone.advice ?? (await phoneRegistered());
+}
+
+/** "tab" or "desk": asked of the server, and then the leader's phone begins anew. */
+async function ringAt(ring) {
+  const problem = await api.post("/api/phone", { ring }).then(() => void onPhone("restart"), problemText);
+  store.set({ problem });
+  announce(problem ?? (ring === "desk" ? "Calls ring on your desk phone." : "Calls ring in this tab."), problem ? "alarm" : undefined);
 }
 
 /** A reason is asked for; the agent stays ready until it is given. */
@@ -267,7 +280,8 @@ async function away(reason) {
 }
 
 async function setState(state, more = {}) {
-  return api.post("/api/state", { state, phone: "browser", ...more }).then((view) => void learn(view), problemText);
+  const phone = atDesk(store.state) ? "sip" : "browser";
+  return api.post("/api/state", { state, phone, ...more }).then((view) => void learn(view), problemText);
 }
 
 /** Waits a while for the registration; resolves to what is wrong, or nothing. */
@@ -281,6 +295,7 @@ async function phoneRegistered() {
 }
 
 function answer() {
+  if (atDesk(store.state)) return;
   ringer.wake();
   onPhone("answer");
 }

@@ -32,16 +32,25 @@ export class Phone {
       return;
     }
     if (this.stopped) return;
-    this.#connect();
+    const { kind, own } = this.settings;
+    this.#change({ own });
+    if (kind === "lasting") this.#change({ status: "desk" }); // calls ring at the hardware phone: nothing to register
+    else this.#connect();
   }
 
-  stop() {
+  /** Another choice of where calls ring. The switch stays on the page meanwhile. */
+  restart() {
+    this.stop(this.status.own);
+    this.start();
+  }
+
+  stop(own = false) {
     this.stopped = true;
     clearTimeout(this.timer);
     this.session?.terminate();
     this.ua?.stop();
     this.ua = null;
-    this.#change(PHONE_OFF);
+    this.#change({ ...PHONE_OFF, own });
   }
 
   #connect() {

@@ -1,7 +1,7 @@
 // The left of the desk: what the agent's phone is doing, and the few things to do about it.
 import { h, svg } from "./dom.js";
 import { icon } from "./icons.js";
-import { mode } from "./state.js";
+import { atDesk, mode } from "./state.js";
 import { handover, transferButton } from "./transfer.js";
 import { AWAY, AWAY_REASONS, CLASSES } from "./words.js";
 
@@ -36,6 +36,7 @@ function idle(state, act) {
     h("p", { class: "lead" }, ready ? "The next caller is yours. Keep this page open." : awayText(state)),
     h("div", { class: "actions center" }, readyButton(state, ready, act)),
     state.problem ? h("p", { class: "form-said", role: "alert" }, state.problem) : "",
+    state.phone.own && !ready ? line(state, act) : "",
     checks(state),
     lapsed(state.view));
 }
@@ -61,7 +62,20 @@ function reasons(act) {
     h("button", { class: "button quiet", onclick: () => act.leave(false) }, "Stay ready"));
 }
 
-function checks({ microphone, phone, leader, ringerBlocked }) {
+/** Where calls ring: only for who has a hardware phone, and only between calls. */
+function line(state, act) {
+  const chosen = atDesk(state) ? "desk" : "tab";
+  const choice = ([where, picture, label]) =>
+    h("label", { class: "choice" },
+      h("input", { type: "radio", name: "line", value: where, "data-focus": `line-${where}`, checked: where === chosen, onchange: () => act.ringAt(where) }),
+      icon(picture), label);
+  return h("fieldset", { class: "line" }, h("legend", {}, "Calls ring"),
+    h("div", { class: "choices" }, [["tab", "headset", "In this tab"], ["desk", "phone", "On my desk phone"]].map(choice)));
+}
+
+function checks(state) {
+  if (atDesk(state)) return h("dl", { class: "checks" }, check("phone", "Phone", ["ok", "Your desk phone"]));
+  const { microphone, phone, leader, ringerBlocked } = state;
   const mic = { unknown: ["idle", "Checked when you go ready"], ok: ["ok", microphone.label || "Works"] }[microphone.status];
   const line = { ready: ["ok", leader ? "Registered in this tab" : "Registered in another tab"], refused: ["bad", "Refused. Trying again"],
     lost: ["bad", "Reconnecting"], connecting: ["idle", "Connecting"], off: ["idle", "Not connected"] }[phone.status];
@@ -81,21 +95,24 @@ function lapsed(view) {
   return h("p", { class: "hint" }, icon("alert"), `Your certificate for ${classes} has lapsed, so such calls are not offered. Ask your supervisor for the course.`);
 }
 
-function ringing({ view, phone }, act) {
+function ringing(state, act) {
+  const { view, phone } = state;
   return h("div", { class: "ringing", role: "group", "aria-label": "Incoming call" },
     h("div", { class: "countdown" }, ring(view), h("span", { class: "countdown-text", "data-left": String(view.deadline) })),
     h("p", { class: "overline" }, view.queue),
     h("h1", { class: "display" }, view.alias),
-    h("div", { class: "actions center" },
-      h("button", { class: "button large primary", "data-focus": "answer", id: "answer", onclick: act.answer }, icon("phone"), "Answer", h(KEY, {}, "Enter")),
-      h("button", { class: "button large", "data-focus": "decline", onclick: act.decline }, "Decline", h(KEY, {}, "Esc"))),
+    atDesk(state) ? h("p", { class: "lead" }, "Pick up your desk phone.") : answerOrDecline(act),
     h("p", { class: "hint" }, ringingHint(view, phone)));
 }
+
+const answerOrDecline = (act) => h("div", { class: "actions center" },
+  h("button", { class: "button large primary", "data-focus": "answer", id: "answer", onclick: act.answer }, icon("phone"), "Answer", h(KEY, {}, "Enter")),
+  h("button", { class: "button large", "data-focus": "decline", onclick: act.decline }, "Decline", h(KEY, {}, "Esc")));
 
 function ringingHint(view, phone) {
   if (view.callback) return "A callback: the customer is rung once you answer.";
   if (view.consult) return "A colleague asks you about a caller.";
-  return phone.offer || phone.talking ? "The order appears when you answer." : "Your phone is being rung…";
+  return phone.offer || phone.talking || phone.status === "desk" ? "The order appears when you answer." : "Your phone is being rung…";
 }
 
 function ring(view) {
@@ -119,13 +136,14 @@ function caller(view, what, more) {
 
 function talking(state, act) {
   const { view, phone } = state;
-  const note = view.callback ? "Ringing the customer…" : phone.held ? "On hold. The caller hears music." : phone.muted ? "You are muted." : phone.talking ? "Connected, encrypted." : "Connecting the audio…";
+  const desk = atDesk(state);
+  const note = view.callback ? "Ringing the customer…" : desk ? "On your desk phone. Mute and hold are there." : phone.held ? "On hold. The caller hears music." : phone.muted ? "You are muted." : phone.talking ? "Connected, encrypted." : "Connecting the audio…";
   return h("div", { class: "talking" },
     caller(view, view.callback ? "Callback" : view.consult === "asked" ? "Asked by a colleague" : "On a call", h("p", { class: "timer", "data-since": String(view.since), role: "timer" })),
     h("p", { class: "line-note", "data-held": String(phone.held || phone.muted) }, icon(phone.held ? "pause" : "lock"), note),
     h("div", { class: "controls" },
-      toggle("mute", phone.muted ? "muted" : "mic", phone.muted ? "Unmute" : "Mute", phone.muted, "Alt M", () => act.mute(!phone.muted)),
-      toggle("hold", phone.held ? "play" : "pause", phone.held ? "Resume" : "Hold", phone.held, "Alt H", () => act.hold(!phone.held)),
+      !desk && toggle("mute", phone.muted ? "muted" : "mic", phone.muted ? "Unmute" : "Mute", phone.muted, "Alt M", () => act.mute(!phone.muted)),
+      !desk && toggle("hold", phone.held ? "play" : "pause", phone.held ? "Resume" : "Hold", phone.held, "Alt H", () => act.hold(!phone.held)),
       transferButton(state, act),
       h("button", { class: "control danger", "data-focus": "hang-up", onclick: act.hangUp }, icon("end"), h("span", {}, "Hang up"), h(KEY, {}, "Alt X"))),
     handover(state, act));

@@ -1,5 +1,5 @@
 // The page's state: one object, replaced as a whole; whoever listens draws from it. No customer value is ever in it.
-export const PHONE_OFF = { status: "off", offer: false, talking: false, held: false, muted: false, sound: "ok" };
+export const PHONE_OFF = { status: "off", own: false, offer: false, talking: false, held: false, muted: false, sound: "ok" };
 
 const START = {
   booted: false,
@@ -56,6 +56,9 @@ export function mode(state) {
       return "idle";
   }
 }
+
+/** Whether calls ring at the agent's hardware phone, and not here. */
+export const atDesk = (state) => state.phone.status === "desk";
 
 export const vaultAway = (state) => state.view?.vault === "unavailable" || state.vault === "unavailable";
 

@@ -34,6 +34,7 @@ export const PHONE = {
   ready: "Phone ready",
   lost: "Reconnecting",
   refused: "Phone refused",
+  desk: "Desk phone",
 };
 
 export const ASSURANCE = ["Caller not known", "Number matched", "Verified by code", "Fully verified"];
