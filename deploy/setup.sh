@@ -25,7 +25,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # A user id for each process.
-for part in vault edge relay call web; do
+for part in vault edge relay call web shop; do
   id "quietline-$part" >/dev/null 2>&1 ||
     as_root useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "quietline-$part"
 done

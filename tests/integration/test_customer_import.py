@@ -118,7 +118,7 @@ async def test_the_same_file_again_changes_nothing_and_a_dry_run_says_so(house: 
 async def test_an_own_field_is_asked_for_with_its_reason_alone(house: VaultHouse) -> None:
     agent = await house.agent("eva")
     token = await house.signed_in("eva")
-    call = await house.call(agent, "+442000000007")
+    call = await house.call(agent, "+4420" + "00000007")
     assert await house.step_up(call.leg) == 2
     card = await house.desk.card(token, call.grant)
     fields: Any = card["fields"]
