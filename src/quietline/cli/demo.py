@@ -25,6 +25,7 @@ def command(out: Out = Path("out/demo")) -> None:
 async def _demo(out: Path) -> bool:
     # Imported here: browser and simulated phone are an extra, and every other command must do without them.
     from quietline.demo.evidence import look_around
+    from quietline.demo.forget import forget
     from quietline.demo.scene import scene
     from quietline.demo.story import tell_story
 
@@ -36,5 +37,6 @@ async def _demo(out: Path) -> bool:
     async with scene() as put_up:
         teller.happened("every part answers", "each under its own user id")
         memory = await tell_story(put_up, teller, out)
-        await look_around(put_up, teller, memory, out)
+        forgotten = await forget(put_up, teller, out)
+        await look_around(put_up, teller, memory, forgotten)
     return teller.close(out / "report.json")

@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quietline.clock import SystemClock
+from quietline.demo.forget import Forgotten, is_gone
 from quietline.demo.scene import Scene
 from quietline.demo.story import Memory
 from quietline.demo.tell import Teller
@@ -31,15 +32,15 @@ from quietline.vault.records import Records, open_records_database
 OPENED_BY_US = Ticket("demo", "copy-opens-with-the-key", 0)
 
 
-async def look_around(scene: Scene, teller: Teller, memory: Memory, shots: Path) -> None:
+async def look_around(scene: Scene, teller: Teller, memory: Memory, forgotten: Forgotten) -> None:
     """Wires first, then everything that lies around while the product still runs, then the ledger, then the disk."""
     teller.chapter("What was left behind")
     await _wires(scene, teller)
     await asyncio.to_thread(_traces, scene, teller, memory)
     await _metrics(scene, teller)
-    ledger = await _ledger(scene, teller)
+    await _ledger(scene, teller)
     await scene.site.stop()
-    await asyncio.to_thread(_disk, scene, teller, ledger)
+    await asyncio.to_thread(_disk, scene, teller, forgotten)
 
 
 async def _wires(scene: Scene, teller: Teller) -> None:
@@ -104,7 +105,7 @@ def _processes(scene: Scene) -> Iterable[Finding]:
             yield from scan_bytes(content, scene.canaries, f"{process.name}/{name}")
 
 
-async def _ledger(scene: Scene, teller: Teller) -> Path:
+async def _ledger(scene: Scene, teller: Teller) -> None:
     """Export, verify with the command an auditor would use, flip one byte in a copy, verify again."""
     exported, forged = scene.folder / "ledger-copy", scene.folder / "ledger-forged"
     vault = scene.site.admin()
@@ -129,7 +130,6 @@ async def _ledger(scene: Scene, teller: Teller) -> Path:
     teller.check(
         "a copy with one flipped byte does not", bad.get("verified") is False, f"{bad.get('what')}: {bad.get('where')}"
     )
-    return exported
 
 
 def _writable(scene: Scene, folder: Path) -> Path:
@@ -150,12 +150,13 @@ async def _verify(folder: Path) -> dict[str, object]:
         return {"what": said.decode()[:200]}
 
 
-def _disk(scene: Scene, teller: Teller, ledger: Path) -> None:
+def _disk(scene: Scene, teller: Teller, forgotten: Forgotten) -> None:
     """A copy of the whole state, first without the key, then with it."""
     copy = scene.folder / "stolen-disk"
     shutil.copytree(scene.site.config.paths.state, copy)
     found = scan([copy], scene.canaries)
     teller.check("a copied disk shows noise", not found, f"searched {_size(copy)}")
+    teller.check("no key or value of the forgotten customer is on it", *is_gone(forgotten, copy))
     kms = kms_file.unseal(copy / "vault" / "kms.json", scene.site.passphrase.encode())
     with closing(open_keys_database(copy / "vault")) as keys, closing(open_records_database(copy / "vault")) as rows:
         keyring = Keyring(keys, kms)
@@ -163,6 +164,8 @@ def _disk(scene: Scene, teller: Teller, ledger: Path) -> None:
         name = Records(rows, keyring).open(customer, "contact.name", OPENED_BY_US)
         opens = name is not None and name.open(OPENED_BY_US) == scene.customer.fields["contact.name"]
         teller.check("the same copy opens with the key", opens, "the customer's name, by their number")
+        nobody = BlindIndex(keys, keyring).find("brand", PHONE, forgotten.phone)
+        teller.check("their number finds nobody, even with the key", nobody == "", "the index rows are gone too")
         _what_the_ledger_says(scene, teller, keyring, copy)
 
 

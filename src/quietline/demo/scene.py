@@ -82,7 +82,8 @@ def _site(folder: Path, lab: NetworkLab) -> Site:
     both = (lab.caller.gateway, lab.agent.gateway)
     site = Site(sample_config(folder, both))
     sides = (f"trunk/{both[0]}", f"agents/{both[1]}")
-    return site.with_settings(relay={"interfaces": sides}, web={"addresses": (*both, "127.0.0.1")})
+    rights = {"erasure_cooling_seconds": 0.0, "second_factor_roles": ()}  # nobody waits three days for a demo
+    return site.with_settings(relay={"interfaces": sides}, web={"addresses": (*both, "127.0.0.1")}, vault=rights)
 
 
 def _person(customer: Customer) -> Person:
