@@ -89,7 +89,7 @@ class ImportRun:
         return await self.store(batch.customers) if batch.customers else {}
 
     def _noted(self, position: Position, batch: Batch, answer: dict[str, Any]) -> Position:
-        rejected = [(batch.lines[place][0], reason.removeprefix(": ")) for place, reason in answer.get("rejected", [])]
+        rejected = [(batch.lines[place][0], reason.lstrip(":, ")) for place, reason in answer.get("rejected", [])]
         skipped = {place for place, _ in answer.get("rejected", [])}
         twins = [place for place in answer.get("duplicates", []) if place not in skipped]
         told = [*batch.rejected, *rejected, *((batch.lines[place][0], TWIN) for place in twins)]
