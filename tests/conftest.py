@@ -27,7 +27,10 @@ settings.register_profile(
 settings.load_profile("quietline")
 
 REAL = {"integration", "e2e", "e2e_product"}
-PARTS = {"integration", "contract", "property", "sip", "vectors"}  # so that both lanes take about as long
+# So that both lanes take about as long. One command's test of a whole installation is in the other lane, with the
+# properties: it has ports and a folder of its own, and starts nothing that a browser would mind.
+PARTS = {"integration", "contract", "sip", "vectors"}
+NOT_PARTS = {"test_cli_real.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def lane_of(item: pytest.Item) -> str:
     """Each test is in exactly one."""
-    parts = folder_of(item) in PARTS and not item.get_closest_marker("namespaces")
+    mine = folder_of(item) in PARTS and item.path.name not in NOT_PARTS
+    parts = mine and not item.get_closest_marker("namespaces")
     return "parts" if parts else "rest"
 
 

@@ -16,12 +16,12 @@ lane() {  # NAME [arguments]: one lane (tests/conftest.py), with a cache of its 
 
 lane rest "$@" >"$said" 2>&1 &
 rest=$!
-echo "== Lane 1 of 2: the parts, the whole product over SIP, properties and vectors"
+echo "== Lane 1 of 2: the parts, the whole product over SIP, vectors"
 lane parts "$@"
 first=$?
 wait "$rest"
 second=$?
-echo "== Lane 2 of 2: unit and house tests, real browsers, network namespaces"
+echo "== Lane 2 of 2: unit and house tests, properties, real browsers, network namespaces, one whole installation"
 cat "$said"
 verdict() { [ "$1" = 0 ] && echo passed || echo "FAILED (exit status $1)"; }
 echo "== Lane 1 $(verdict $first), lane 2 $(verdict $second)"

@@ -41,11 +41,12 @@ def test_make_test_runs_the_lanes() -> None:
 
 
 def collected(*arguments: str) -> int:
-    """How many tests of two small files, one of which makes network interfaces."""
+    """How many tests of a few small files, one of which makes network interfaces; `test_cli_real` is moved by name."""
     root = LANES.parents[1]
     files = [
         "tests/integration/test_namespaces.py",
         "tests/integration/test_ledger_cli.py",
+        "tests/integration/test_cli_real.py",
         "tests/unit/test_bencode.py",
     ]
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files, *arguments]

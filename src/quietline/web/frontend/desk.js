@@ -4,9 +4,9 @@ import { banners, bannersKey, bar, barKey } from "./bar.js";
 import { Card } from "./card.js";
 import { announce, h, region } from "./dom.js";
 import { Events } from "./events.js";
-import { checkMicrophone } from "./microphone.js";
 import { Note } from "./note.js";
 import { Phone } from "./phone.js";
+import { unfit } from "./readiness.js";
 import { Ringer } from "./ringer.js";
 import { signInPage } from "./signin.js";
 import { drawArc, stage, stageKey } from "./stage.js";
@@ -16,7 +16,6 @@ import { WrapUp } from "./wrapup.js";
 import { problemText } from "./words.js";
 
 const TICK_MS = 250;
-const PHONE_WAIT_MS = 12_000; // an edge that restarted takes an agent again within 15 s
 const SAID = {
   ready: "You are ready.",
   away: "You are away.",
@@ -250,16 +249,9 @@ async function ready() {
   if (store.state.wish) return;
   store.set({ wish: "ready", problem: null });
   ringer.wake();
-  const problem = (atDesk(store.state) ? undefined : await unfit()) ?? (await setState("ready"));
+  const problem = (atDesk(store.state) ? undefined : await unfit(store)) ?? (await setState("ready"));
   store.set({ wish: null, problem });
   if (problem) announce(problem, "alarm");
-}
-
-/** What keeps this tab from taking calls, or nothing. */
-async function unfit() {
-  const microphone = await checkMicrophone();
-  store.set({ microphone });
-  return microphone.advice ?? (await phoneRegistered());
 }
 
 /** "tab" or "desk": asked of the server, and then the leader's phone begins anew. */
@@ -282,16 +274,6 @@ async function away(reason) {
 async function setState(state, more = {}) {
   const phone = atDesk(store.state) ? "sip" : "browser";
   return api.post("/api/state", { state, phone, ...more }).then((view) => void learn(view), problemText);
-}
-
-/** Waits a while for the registration; resolves to what is wrong, or nothing. */
-async function phoneRegistered() {
-  const until = Date.now() + PHONE_WAIT_MS;
-  while (store.state.phone.status !== "ready") {
-    if (Date.now() > until) return "Your phone cannot be registered. Check your network, then try again.";
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return undefined;
 }
 
 function answer() {
