@@ -17,7 +17,9 @@ from quietline.cli.status import not_running
 from quietline.config_file import load
 from quietline.errors import ConfigError
 from quietline.sealed import Sealed
+from quietline.vault.backup import oldest_keys
 from quietline.vault.client import AdminVaultClient
+from quietline.vault.window import rows_of, window_of
 
 app = typer.Typer(help="The vault's key and state.", no_args_is_help=True)
 
@@ -54,6 +56,23 @@ def status(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) -> None
     """Locked or open, and how well the process is hardened."""
     answer = ask(config, lambda vault: vault.status())
     show([answer] if as_json else [{"what": name, "is": value} for name, value in answer.items()], as_json)
+
+
+@app.command()
+def window(
+    backups: Annotated[Path | None, typer.Option(help="Also: the oldest copy of the keys in this folder.")] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """How long after an erasure a copy of the erased keys may still be about, by this configuration."""
+    found = window_of(load(config).vault)
+    oldest = oldest_keys(backups) if backups else None
+    if as_json:
+        show([{**found.as_dict(), "oldest_keys": oldest.stamp if oldest else ""}], as_json)
+        return
+    show(rows_of(found), as_json)
+    if backups:
+        typer.echo(f"Oldest copy of the keys: {oldest.stamp if oldest else 'none'}")
 
 
 @app.command("import")
