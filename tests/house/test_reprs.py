@@ -61,6 +61,15 @@ ONLY_THERE = {
     "routing.flow_run.Enter": {"keys"},
     "routing.flow_run.Key": {"key"},  # one press, in a menu; what is collected is sealed
     "web.assets.Asset": {"body"},  # a file that everybody gets
+    "access.cases.Row": {"about", "text", "expected", "cases"},  # of the table of cases
+    "access.lint.Finding": {"severity", "rule", "what"},
+    "access.lint.Rule": {"effect", "body"},  # a rule's own text
+    "access.matrix.Case": {"until", "moment"},  # "open" | "over"; a wall clock's time
+    "access.matrix.Outcome": {"rules"},  # ids
+    "access.minimum.Part": {"revealed"},  # fields' names
+    "access.promises.Broken": {"promise", "case"},
+    "reasons.Need": {"because"},
+    "vault.policies.PolicyState": {"folder"},  # of the configuration
 }
 SKIPPED = ("quietline.testing", "quietline.demo", "quietline.cli")  # nobody's data: stand-ins, and the command line
 TEXTUAL = re.compile(r"\b(str|bytes|Any|object|Mapping|dict)\b")
