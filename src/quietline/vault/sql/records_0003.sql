@@ -2,4 +2,3 @@
 -- no time of a call that a carrier's records could be matched with.
 ALTER TABLE record ADD COLUMN day INTEGER NOT NULL DEFAULT 0;      -- written, or for an order placed; 0: before this column
 ALTER TABLE field ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;   -- another value than before since; 0: as first written
-CREATE INDEX record_day ON record (kind, day);
