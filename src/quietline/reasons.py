@@ -115,7 +115,7 @@ ADVICE: Final[dict[Why, str]] = {
 # there is such a customer at all (product.md, promise 6). Read out as it stands.
 FAILED_SCRIPT: Final[tuple[str, ...]] = (
     "“I could not confirm that I may talk about this account, so I cannot go into it on this call.”",
-    "“You can call again from the number you gave us, or ask in the shop with your order and an identity card.”",
+    "“You can call again from the phone you usually use, or ask in the shop with your order and an identity card.”",
     "Do not say what was wrong, whether the account exists, or to whom a message went. Do not guess along.",
 )
 

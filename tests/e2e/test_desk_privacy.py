@@ -43,9 +43,39 @@ async def test_the_card_is_masked_before_the_step_up(floor) -> None:
     await expect(page.get_by_text("Verify the caller first.").first).to_be_visible()
 
 
-async def test_refused_says_why_and_after_the_code_it_opens(floor) -> None:
+async def found_and_asked(floor, page: Page) -> None:
+    """By keyboard: an order picks the customer, a wrong answer and a right one; no answer is ever on the page."""
+    await expect(page.get_by_text("Several customers use this number.")).to_be_visible()
+    number = page.get_by_label("Number", exact=True)
+    for said in ("QL-99999", "QL-20417"):
+        await number.press_sequentially(said)
+        await page.keyboard.press("Enter")
+        if said == "QL-99999":
+            await page.locator('[data-said="claim"]').get_by_text("Nobody is found").wait_for()
+    answer = page.get_by_label("The caller's answer")
+    await expect(answer).to_have_attribute("type", "password")
+    for said in ("wrong@example.com", CUSTOMER["contact.email"]):
+        await answer.press_sequentially(said)
+        await page.keyboard.press("Enter")
+        if said.startswith("wrong"):
+            await page.locator('[data-said="answer"]').get_by_text("not the answer on record").wait_for()
+            await expect(answer).to_have_value("")
+    await page.get_by_text("QL-20417").wait_for()
+    assert await held(page, [CUSTOMER["contact.email"], "wrong@example.com"]) == []
+    await page.get_by_role("button", name="Relay call").press("Enter")
+    await page.get_by_text("Speak to the caller, not to the operator.").wait_for()
+    assert (floor.assurance.relayed, len(floor.assurance.asked)) == (True, 4)
+
+
+async def test_refused_says_why_and_after_the_code_it_opens(floor, shoot) -> None:
     page = await floor.agent()
-    await floor.talks(page, assurance=1)
+    floor.assurance.shown = {"shared": True, "attestation": "A"}
+    await floor.talks(page, assurance=0, known=False)
+    await page.get_by_text("Signed by the carrier, grade A.").wait_for()
+    await shoot(page, "caller-unknown")
+    await found_and_asked(floor, page)
+    floor.assurance.shown = {"attestation": "stale", "failed": True, "helper": ["order_status"]}
+    floor.assurance.shown["code"] = {"state": "contact-new", "advice": "Changed in the last 7 days."}
     await page.get_by_role("button", name="Show Phone").press("Enter")
     await page.keyboard.press("Enter")
     await page.locator('[data-refusal="contact.phone"]').get_by_text("Verify the caller first.").wait_for()
@@ -54,6 +84,9 @@ async def test_refused_says_why_and_after_the_code_it_opens(floor) -> None:
     await page.get_by_text("Code sent.").wait_for()
     floor.controller.verifies(AMARA.agent, passed=False)
     await page.get_by_text("The code did not match.").wait_for()
+    for said in ("This caller could not be verified.", "A code would not count.", "A helper is calling.", "(stale)"):
+        await page.get_by_text(said).wait_for()
+    await shoot(page, "caller-failed")
     await page.get_by_role("button", name="Send a new code").click()
     await page.get_by_text("Code sent.").wait_for()
     floor.controller.verifies(AMARA.agent, passed=True)

@@ -123,6 +123,9 @@ async def test_three_wrong_codes_end_it_and_a_new_one_may_be_sent(shop: Shop, mi
         wrong = "000000" if right != "000000" else "111111"
         await caller.press(wrong * 3)
         await mia.reaches("on_call", verifying="failed", assurance=1)
+        warning = await shop.gateway.next_message(customer.phone)  # the account's holder is told; the caller is not
+        assert "could not be verified" in warning
+        assert right not in warning
         await _refused(mia, call, *CONTACT, "assurance-too-low")
         await caller.press(right)  # too late: that code is dead
         await _refused(mia, call, *CONTACT, "assurance-too-low")

@@ -1,5 +1,6 @@
 // The customer card: what is shown, what is masked, and the asking. It alone ever touches a customer's value, keeps it in its
 // own part of the page and nowhere else, and lets go of everything in `wipe`.
+import { Caller } from "./caller.js";
 import { announce, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { ASSURANCE, REASONS, WITHOUT, problemText, reasonLabel } from "./words.js";
@@ -19,6 +20,7 @@ export class Card {
     Object.assign(this, { host, api, onVault, onVerify });
     this.call = null;
     this.over = null;
+    this.caller = new Caller({ api, onChange: () => this.call && this.#load(true) });
   }
 
   /** Keep in step with the agent's view. Loads when a call begins, its assurance rises, or the vault is back. */
@@ -42,6 +44,7 @@ export class Card {
     if (!this.call && !this.host.firstChild) return;
     this.abort?.abort();
     clearTimeout(this.timer);
+    this.caller.wipe();
     this.host.replaceChildren();
     Object.assign(this, { call: null, key: null, view: null, rows: null, abort: null, verify: null, reason: null });
   }
@@ -102,10 +105,13 @@ export class Card {
     this.host.replaceChildren(
       known ? this.#order(fields, card.assurance) : this.#unknown(),
       this.verify,
+      this.caller.host,
       known ? this.#about() : "",
       rows.length ? h("div", { class: "rows" }, rows) : "",
     );
+    this.assurance = card.assurance;
     this.#drawVerify(this.view);
+    this.caller.load(this.call);
   }
 
   #order(fields, assurance) {
@@ -147,6 +153,7 @@ export class Card {
     const drawn = `${view.verifying} ${view.assurance}`;
     if (this.verify.dataset.drawn === drawn) return;
     const focused = this.verify.contains(document.activeElement);
+    if (this.verify.dataset.drawn && view.verifying === "failed") this.caller.load(view.call);
     this.verify.dataset.drawn = drawn;
     this.verify.replaceChildren(...verifyStrip(view, () => this.onVerify(view.call)));
     if (focused) this.verify.querySelector("button")?.focus();
@@ -276,7 +283,7 @@ function verifyStrip(view, start) {
     case "failed":
       return [strip("alert", "The code did not match.", "The caller may try again with a new one.", button("Send a new code", "primary"))];
     default:
-      return [strip("shield", "Known by number only.", "Contact and delivery details need a code that the caller keys in.", button("Verify caller", "primary"))];
+      return [strip("shield", view.assurance ? "Known by number only." : "Not verified.", "Contact and delivery details need a code that the caller keys in.", button("Verify caller", "primary"))];
   }
 }
 

@@ -39,6 +39,39 @@ export const PHONE = {
 
 export const ASSURANCE = ["Caller not known", "Number matched", "Verified by code", "Fully verified"];
 
+/** What a carrier attests of the number (RFC 8588 §4), and what that is worth. Every other word: not attested, and why. */
+export const ATTESTATION = {
+  A: ["Signed by the carrier, grade A.", "The carrier knows the customer and the number is theirs to use."],
+  B: ["Signed by the carrier, grade B.", "The carrier knows its customer, but not whether the number is theirs."],
+  C: ["Signed by the carrier, grade C.", "The carrier knows only where the call came in."],
+};
+
+export const CALLER = {
+  failed: "This caller could not be verified.",
+  contactNew: "A code would not count.",
+  helper: "A helper is calling.",
+  helperFor: "The customer named this number for:",
+  unsigned: "The carrier's signature was not verified.",
+  unsignedHint: "Treat the number as any other claim.",
+  shared: "Several customers use this number.",
+  sharedHint: "Ask for the order or loyalty number.",
+  claim: "Find the customer",
+  claimBy: "The caller gives",
+  claimValue: "Number",
+  by: { order: "an order number", loyalty: "a loyalty number" },
+  find: "Find",
+  found: "The customer was found. Nothing opens by that alone.",
+  triesLeft: "numbers may still be tried on this call. Whoever is found is not verified yet.",
+  question: "Ask a question",
+  ask: "Ask for",
+  answer: "The caller's answer",
+  compare: "Compare",
+  right: "The answer is right.",
+  answersLeft: "answers left today. You type it unseen; the right one is never shown.",
+  relayed: "Relay call",
+  relayedHint: "Speak to the caller, not to the operator. The operator may key the code in for them. If keys do not come through, ring back the number on record.",
+};
+
 /** Why there is no card: the vault's word, as the controller heard it. */
 export const WITHOUT = {
   connecting: "Opening the order…", // the grant is on its way
