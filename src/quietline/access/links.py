@@ -35,10 +35,12 @@ class Links:
         return row.agent
 
     def put(self, token: str, agent: str, leaf: str) -> None:
+        """This account's one link from now on. `leaf`: of the ledger entry just made durable."""
         row = LinkRow(token, agent, leaf)
         self._store.put_link(replace(row, voucher=self._voucher.mark("link", _content(row))))
 
     def drop(self, agent: str) -> None:
+        """Harmless where there is none."""
         self._store.drop_links(agent)
 
 

@@ -25,6 +25,7 @@ def encoded(raw: bytes) -> str:
 
 
 def decoded(text: str) -> bytes:
+    """The same back."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
