@@ -60,7 +60,7 @@ def lint(rules: Rules, written: Sequence[Rule], fields: Sequence[FieldSpec]) -> 
     cases = list(every_case(fields, MOMENTS if rules.by_the_clock else (USUAL,)))
     outcomes = ask(rules, cases, fields)
     found = [
-        *(Finding("error", "", str(each)) for each in broken_by(rules, fields)),
+        *(Finding("error", "", each.told()) for each in broken_by(rules, fields)),
         *misfits(written),
         *_decide_nothing(written, outcomes),
         *_needs(rules, fields),

@@ -28,7 +28,8 @@ class Broken:
     promise: str
     case: Case
 
-    def __str__(self) -> str:
+    def told(self) -> str:
+        """One line, for an error or a table."""
         return f"{self.promise}: it allows {self.case.words()}"
 
 

@@ -126,7 +126,7 @@ def load(config: Config, fields: Sequence[FieldSpec], checked: Collection[str] =
     policies = load_policies(folder, fields, zone=zone_called(config.vault.policy_zone))
     if config.vault.policies and policies.digest not in checked:
         wrong = [f"rule {each.rule}: {each.what}" for each in misfits(rules_of(policies.text))]
-        for each in (*wrong, *broken_by(policies, fields)):
+        for each in (*wrong, *(broken.told() for broken in broken_by(policies, fields))):
             raise ConfigError(f"policies: {folder}: {each}; nothing was loaded")
     return policies
 
