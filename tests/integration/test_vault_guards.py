@@ -382,8 +382,8 @@ async def test_every_touch_of_a_canary_is_told(house: Guarded) -> None:
     house.parts.guards.alerts._hook = house.hook
     _, officer = await house.person("privacy_officer", "hub")
     record = {**ANA, "key": "C-9", "fields": {**ANA["fields"], "contact.phone": "020 7946 0777"}}
-    before = (await house.admin.call("canary_count", token=officer))["canaries"]
-    made = await house.admin.call("canary_add", token=officer, record=record)
+    before = (await house.admin.call("canary_count", session=officer))["canaries"]
+    made = await house.admin.call("canary_add", session=officer, record=record)
     assert made["canaries"] == before + 1
     agent, session = await house.person()
     call = await house.call(agent, "+442079460777")
@@ -412,13 +412,13 @@ async def test_a_real_customer_raises_no_alarm(house: Guarded) -> None:
 async def test_canaries_are_the_privacy_officers_and_have_numbers_of_their_own(house: Guarded) -> None:
     _, boss = await house.person("supervisor")
     _, officer = await house.person("privacy_officer", "hub")
-    assert await refused(house.admin.call("canary_add", token=boss, record=ANA)) == "role-may-not"
-    assert await refused(house.admin.call("canary_count", token=boss)) == "role-may-not"
+    assert await refused(house.admin.call("canary_add", session=boss, record=ANA)) == "role-may-not"
+    assert await refused(house.admin.call("canary_count", session=boss)) == "role-may-not"
     with pytest.raises(ConfigError, match="has this number already"):
-        await house.admin.call("canary_add", token=officer, record=ANA)
+        await house.admin.call("canary_add", session=officer, record=ANA)
     for broken in ({}, [], {**ANA, "fields": {"contact.name": "X"}}, {**ANA, "fields": {"contact.phone": 7}}):
         with pytest.raises(ConfigError, match=r"contact\.phone"):
-            await house.admin.call("canary_add", token=officer, record=broken)
+            await house.admin.call("canary_add", session=officer, record=broken)
 
 
 # -- listening

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from quietline.cli.vault import ask, ask_secret
+from quietline.config_file import load
 from quietline.errors import ConfigError
 from quietline.sealed import SIGNALLING, Ticket
 from quietline.vault.client import AdminVaultClient
@@ -33,7 +34,8 @@ def session(variable: str = SESSION) -> str:
 
 
 def asked(config: Path, operation: str, **fields: Any) -> Any:
-    """One question in the name of who is signed in."""
+    """One question in the name of who is signed in. A configuration that is missing is said before anything else."""
+    load(config)
     token = session()
 
     def question(vault: AdminVaultClient) -> Awaitable[Any]:

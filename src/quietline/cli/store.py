@@ -17,8 +17,10 @@ import typer
 from quietline.chain import closures
 from quietline.chain.model import Chain, Store
 from quietline.chain.reading import local_moment
+from quietline.cli.breakglass import moment, tell_rows
 from quietline.cli.controller import ask_controller
 from quietline.cli.options import DEFAULT_CONFIG, AsJson, ConfigPath, need_root, show
+from quietline.cli.person import asked
 from quietline.config import Config
 from quietline.config_file import load
 from quietline.errors import ConfigError, Unavailable
@@ -42,6 +44,17 @@ def list_stores(config: ConfigPath = DEFAULT_CONFIG, as_json: AsJson = False) ->
     """Every store: open or shut now, why, and until when."""
     chain, now = ChainSource(load(config)).now, time.time()
     show([row(store, now) for store in chain.stores], as_json)
+
+
+@app.command("log")
+def log_of(
+    store: StoreId,
+    since: Annotated[str, typer.Option(help="Such as 2026-11-24; without it, today (UTC).")] = "",
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Who looked at the customers of this store's company, by QUIETLINE_SESSION's person; outsiders are marked."""
+    tell_rows(asked(config, "store_log", store=store, since=moment(since)), as_json, "Nobody looked.")
 
 
 @app.command()

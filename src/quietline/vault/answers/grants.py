@@ -15,13 +15,18 @@ from quietline.vault.work import wish_of
 from quietline.wire import Frame
 
 
+def _token(fields: Fields) -> str:
+    """As the web process or as root names it."""
+    return fields.text("token", "") or fields.text("session")
+
+
 async def _who(parts: Unsealed, fields: Fields) -> Principal:
-    return await parts.desk.who(fields.text("token"))
+    return await parts.desk.who(_token(fields))
 
 
 async def _proved(parts: Unsealed, fields: Fields) -> Principal:
     """For what opens something: the person proved themselves a moment ago."""
-    return await parts.desk.stepped_up(fields.text("token"))
+    return await parts.desk.stepped_up(_token(fields))
 
 
 def _value(value: Sealed[str], who: Principal, why: str) -> Frame:
