@@ -50,6 +50,7 @@ PROMISES = {
                 ("test_it_is_encrypted_to_the_requesters_own_key", "test_no_plaintext_of_it_is_on_any_disk"),
             ),
             ("integration/test_vault_people.py", ("test_neither_secret_nor_codes_stand_in_the_files",)),
+            ("integration/test_vault_backup.py", ("test_a_backup_shows_nothing_to_whoever_lacks_the_identity",)),
             ("unit/test_web_guard.py", ("test_the_log_and_metrics_hold_nothing_personal",)),
         ),
         "traces do not exist",
@@ -253,6 +254,13 @@ PROMISES = {
                 (
                     "test_a_customer_brought_back_by_older_databases_is_erased_again",
                     "test_the_wrapped_key_is_in_no_file_afterwards",
+                ),
+            ),
+            (
+                "integration/test_vault_backup.py",
+                (
+                    "test_the_drill_before_inside_and_after_the_window",
+                    "test_a_backup_from_after_the_erasure_brings_no_one_back",
                 ),
             ),
         ),
