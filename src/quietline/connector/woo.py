@@ -40,7 +40,7 @@ class ShopOrder:
     """An order as the importer reads it. `modified`: UTC seconds. `guest`: whose key is made of the e-mail address."""
 
     id: int
-    reference: str
+    reference: str = field(repr=False)
     modified: float
     gone: bool
     customer: dict[str, Any] = field(repr=False)
