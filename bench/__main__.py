@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("calls", "vault", "ledger", "policy", "relay", "sip_core", "routing", "simulate", "live")
+NAMES = ("calls", "vault", "vault_keys", "ledger", "policy", "relay", "sip_core", "routing", "simulate", "live")
 
 
 def main(arguments: list[str]) -> int:

@@ -91,9 +91,9 @@ class KeyShop:
             self.kms.adopt(kms_file.add_kek(self.folder / "kms.json", PASS))
         return self.rotation(what).start(1_000.0)
 
-    def finish(self, what: str) -> Progress:
+    def finish(self, what: str, batch: int = 7) -> Progress:
         """From wherever it is."""
-        rotation = self.rotation(what)
+        rotation = self.rotation(what, batch)
         progress = next(each for each in self.book.every() if each.what == what)
         while progress.open:
             progress = rotation.step(progress, 2_000.0)
