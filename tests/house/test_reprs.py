@@ -39,6 +39,12 @@ CHAIN = """flow flows step steps start go say hold otherwise invalid wording lan
     change warnings prompts"""  # the owner's words in the chain file
 WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION, CHAIN)).split())
 ONLY_THERE = {
+    "access.assurance.Evidence": {"attestation"},  # stir.verdict.Verdict
+    "config.Stir": {"roots", "hosts"},  # a path; names
+    "stir.passport.Claim": {"destination"},  # a store's number
+    "stir.passport.Passport": {"certificate", "attestation"},  # an address; a Verdict
+    "vault.leg_book.KnownLeg": {"scope"},  # reason codes
+    "vault.leg_book.Standing": {"attestation", "shown", "candidates"},  # a Verdict, Factors, tokens
     "routing.skills.Ask": {"only"},  # a token
     "routing.explain.Group": {"words"},  # routing's own, with tokens
     "routing.explain.Explanation": {"now", "story"},  # the same

@@ -41,6 +41,7 @@ COMMANDS = (
     "witness",
     "right",
     "breach",
+    "helper",
     "breakglass",
     "canary",
     "receipt",
