@@ -116,6 +116,7 @@ async def test_the_ledgers_own_words_about_the_customer_go_and_the_log_still_ver
     assert [entry for entry in desk.entries() if entry.subject == ana]
     await desk.erases(await desk.opens("erasure"))
     assert [entry for entry in desk.entries() if entry.subject == ana] == []
+    assert rows(desk, "ledger.db", "SELECT count(*) FROM body WHERE subject = ?", ana) == [(0,)]
     copy = tmp_path / "copy"
     await desk.house.admin.call("ledger_export", directory=str(copy))
     assert verify_directory(copy, vkey(desk)).origin == ORIGIN
@@ -296,3 +297,17 @@ async def test_the_shops_next_import_makes_somebody_new(desk: RightsHouse) -> No
     again = await desk.customer()
     assert again
     assert again != ana
+
+
+async def test_what_cannot_be_taken_back_wants_a_second_factor_where_the_role_has_one(tmp_path: Path) -> None:
+    async with rights_house(tmp_path, second_factor_roles=("privacy_officer",)) as desk:
+        request = await desk.opens("erasure")
+        access = await desk.opens("access")
+        for asked in (
+            desk.erases(request),
+            desk.asks("right_access", request=access, passphrase="a passphrase of theirs"),
+            desk.asks("right_rectify", request=access, field="contact.name", value="Ann"),
+            desk.asks("right_lift_hold", hold="lh_1"),
+        ):
+            assert await refusal(asked) == "set-up-second-factor"
+        assert await desk.customer()

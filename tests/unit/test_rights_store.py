@@ -178,6 +178,17 @@ def test_a_finished_erasure_forgets_the_token_everywhere(store: RightsStore, dat
     assert database.read("SELECT name FROM item WHERE kind = 'erased'") == [(digest("cu_ana"),)]
 
 
+def test_what_a_finished_erasure_replaced_is_gone_from_the_log_too(
+    store: RightsStore, database: Database, tmp_path: Path
+) -> None:
+    books = RightsBooks(store)
+    books.put(a_request("rq_1", Right.ERASURE))  # type: ignore[arg-type]
+    (sealed,) = database.read("SELECT sealed FROM item WHERE name = 'rq_1'")[0]
+    done = a_request("rq_1", Right.ERASURE, "", state=State.DONE)
+    books.finish_erasure(done, "the receipt", "cu_ana")  # type: ignore[arg-type]
+    assert sealed not in b"".join(path.read_bytes() for path in tmp_path.glob("rights*"))
+
+
 def test_held_are_those_whose_hold_lasts(store: RightsStore) -> None:
     books = RightsBooks(store)
     books.place(a_hold("lh_1", NOW - 1))
