@@ -38,6 +38,7 @@ PEOPLE = {
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/session"): {"login": AMARA.login, "password": "not the password"},
     ("POST", "/api/state"): {"state": "away"},
+    ("POST", "/api/phone"): {"ring": "tab"},
     ("POST", "/api/calls/{call}/fields/{field}"): {"reason": "order_status"},
     ("POST", "/api/calls/{call}/claim"): {"by": "order", "value": "QL-0"},
     ("POST", "/api/calls/{call}/answer"): {"question": "contact.email", "answer": "nobody@example.com"},
@@ -178,6 +179,7 @@ def desk() -> DeskUnderTest:
     under.desk._people = FakePeople(under.vault)  # type: ignore[assignment]
     under.desk._guards = FakeGuards(under.vault)
     under.vault.agents = (*under.vault.agents, *PEOPLE.values())
+    under.vault.own_phones = {each.agent: False for each in PEOPLE.values()}
     return under
 
 
