@@ -152,7 +152,7 @@ class Vault:
     work_own_seconds: float = 86_400.0  # the longest work grant that an agent gives themselves after their own call
     work_longest_seconds: float = 1_209_600.0  # the longest one with a supervisor's word
     break_glass_minutes: int = 30  # how long an approved break-glass is open where nothing else is asked; 60 at most
-    alert_webhook: str = ""  # URL that is told of canary touches, break-glass and ceilings (JSON, no personal data)
+    alert_webhook: str = field(default="", repr=False)  # https URL that is told of alerts (JSON, tokens only)
     receipt_seconds: float = 2_592_000.0  # how long a receipt's page may be opened: 30 days
     edge_answer_seconds: float = 0.5  # how long to wait for the edge's word that a leg lives
     ledger_wait_seconds: float = 5.0  # then the reveal is refused

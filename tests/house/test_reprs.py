@@ -67,6 +67,14 @@ ONLY_THERE = {
     "routing.flow_run.Enter": {"keys"},
     "routing.flow_run.Key": {"key"},  # one press, in a menu; what is collected is sealed
     "web.assets.Asset": {"body"},  # a file that everybody gets
+    "access.breakglass.Case": {"requester", "unit", "classes", "approver", "reviewer", "finding"},  # tokens and words
+    "access.grants._State": {"days"},  # counts, by agent's token
+    "access.work_grants.Wish": {"assignee"},  # a token
+    "access.work_grants.WorkGrant": {"asked_by", "assignee", "given_by"},  # tokens
+    "ledger.call_receipt.Line": {"kinds"},  # data classes
+    "vault.apart.Right": {"still"},  # a function
+    "vault.emergency.Asked": {"classes"},
+    "vault.receipts.Post": {"base"},  # of the configuration
     "access.cases.Row": {"about", "text", "expected", "cases"},  # of the table of cases
     "access.lint.Finding": {"severity", "rule", "what"},
     "access.lint.Rule": {"effect", "body"},  # a rule's own text
@@ -79,6 +87,7 @@ ONLY_THERE = {
     "access.oidc.Try": {"holder"},  # a hash
     "access.ports.SessionRow": {"methods"},  # words of step_up.Method
     "access.ports.TokenRow": {"scopes"},  # words of tokens.Scope
+    "config.Vault": {"alert_webhook", "kms", "policy_zone", "second_factor_roles"},
     "config.Oidc": {"issuer", "client_id", "client_secret_file"},
     "vault.admin.Ending": {"sessions", "tokens"},  # functions
     "vault.ports.Session": {"second"},  # "" | "set-up"
@@ -100,6 +109,15 @@ ONLY_THERE = {
     "customers.position.Position": {"task", "counts"},  # a digest; numbers
     "customers.rows.Row": {"problem"},  # a reason of ours
     "vault.importing.Reading": {"rejected"},
+    "config.OpenBao": {"key", "mount", "role_id_file", "secret_id_file", "token_file", "url"},  # names and paths
+    "vault.backup.Made": {"removed", "stamp"},  # times
+    "vault.backup_set.Stored": {"sealed_sha256", "sha256"},
+    "vault.blind_index.Names": {"coming", "past", "present"},  # fields' names
+    "vault.kek_ends.KekEnd": {"approved_by", "asked_by"},  # tokens of staff
+    "vault.restore.Restored": {"keys", "ledger", "stamp"},  # words of ours
+    "vault.restore.Wanted": {"at"},  # a backup's time
+    "vault.rotation.Progress": {"cursor"},  # a token
+    "vault.tombstones.Tombstone": {"classes"},  # words of schema.DataClass
     "vault.storing.Outcome": {"rejected"},
     "vault.storing._Plan": {"token", "twin"},  # random; a field's name
 }
