@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from quietline.access.assurance import Factor
 from quietline.config import Stir
 from quietline.errors import ConfigError, Denied, QuietlineError
 from quietline.ledger.vocabulary import Kind
@@ -370,6 +371,16 @@ async def test_nobody_is_warned_for_an_unknown_caller_and_the_answers_are_alike(
     assert desk.noted(Kind.HOLDER_WARNED, call.leg) == []
 
 
+async def test_nobody_is_warned_once_contact_details_may_have_been_shown(desk: Desk) -> None:
+    call = await desk.call("+442079460081")
+    assert await desk.keys(call) == 2
+    await desk.sends(call)
+    for _ in range(3):
+        await refusal(desk.house.calls.check_code(call.leg, Sealed("abcdef")))
+    assert await desk.sent() is None
+    assert (await desk.view(call))["failed"] is True
+
+
 # -- relayed calls
 
 
@@ -420,6 +431,16 @@ async def test_a_helper_calls_for_the_reasons_that_were_named(desk: Desk, office
     await desk.house.admin.call("helper_end", session=officer, helper=helper["helper"])
     after = await desk.call(HELPER)
     assert (await desk.view(after))["known"] is False
+
+
+async def test_a_helper_never_passes_two_however_much_is_shown(desk: Desk, officer: str) -> None:
+    helper = await names(desk, officer)
+    for number, level in ((HELPER, 2), ("+442079460081", 3)):
+        call = await desk.call(number)
+        await desk.keys(call)
+        assuring = desk.parts.calls.assuring
+        assert assuring.shown(desk.parts.grants.leg(call.leg), Factor.APP) == level
+    await desk.house.admin.call("helper_end", session=officer, helper=helper["helper"])
 
 
 async def test_a_helper_of_two_customers_says_for_whom(desk: Desk, officer: str) -> None:
