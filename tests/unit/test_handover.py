@@ -269,6 +269,25 @@ async def test_a_browser_that_takes_its_caller_back_is_woken(stage: Stage) -> No
     assert first.did == ["reoffer", "reoffer"]
 
 
+@pytest.mark.parametrize(("answers", "offers"), [((500, 200), 3), ((500, 488, 200), 4), ((500, 500, 500), 4)])
+async def test_a_browser_that_refuses_to_speak_again_is_asked_again(
+    stage: Stage, answers: tuple[int, ...], offers: int
+) -> None:
+    """It was stilled by the first re-INVITE, and would stay deaf and mute. Three times, and no more."""
+    call = await stage.talking()
+    stage.floor.wish("mia", AgentState.READY, AgentPhone.BROWSER)
+    await stage.asked(call)
+    call.settle("back")
+    first = stage.telephony.dialled[0][2]
+    await stage.until(lambda: first.did == ["reoffer"])
+    for place, code in enumerate((200, *answers), 1):
+        first.happens(LegEventKind.REOFFERED, code=code)
+        await stage.until(lambda place=place: len(first.did) == min(place + 1, offers))
+    await asyncio.sleep(0.01)
+    assert first.did == ["reoffer"] * offers
+    assert stage.media.did[-1] == "agent_again sendrecv"
+
+
 class Holds:
     """Only what the history is told of holding."""
 

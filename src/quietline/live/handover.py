@@ -34,6 +34,7 @@ log = structlog.get_logger()
 
 VAULT_RETRY = 2.0  # seconds
 CONFIRM_RETRY, CONFIRM_RETRIES = 0.1, 50  # seconds and times to ask again until the edge knows the agent's leg is up
+WAKES = 4  # re-INVITEs to wake a browser, at most: one that stills it, and up to three that let it speak
 LONGEST_CONSULT = 300.0  # seconds two agents may talk while the caller waits; then the caller is taken back
 
 
@@ -54,7 +55,7 @@ class Handover:
     leg: Leg
     agent_leg: Leg | None
     asking: Consult | None
-    _waking: bool = False
+    _waking: int = 0  # re-INVITEs left to wake the agent's browser
     _wanted: Enter | None
     _recognising: asyncio.Task[None] | None
     _verifying: asyncio.Task[None] | None
@@ -177,8 +178,17 @@ class Handover:
         """A browser plays the newest stream and stays deaf to the caller's, which it knew before the colleague's: two
         re-INVITEs make it look again. A desk phone plays whatever comes."""
         if self.agent_leg and self.house.floor.phone(self.progress.agent) is AgentPhone.BROWSER:
-            self._waking = True
+            self._waking = WAKES
             self.agent_leg.reoffer(self.media.agent_again("inactive"))
+
+    def _woken(self, code: int) -> None:
+        """The browser's answer. One that refused to speak again (anything but 2xx) would stay stilled: it is asked
+        again."""
+        assert self.agent_leg
+        done = self._waking < WAKES and code < 300
+        self._waking = 0 if done else self._waking - 1
+        if self._waking:
+            self.agent_leg.reoffer(self.media.agent_again("sendrecv"))
 
     async def _decided(self, asking: Consult) -> str:
         listening = self._spawn(asking.listen())
@@ -235,8 +245,7 @@ class Handover:
                 await self._reoffer(self.agent_leg, self.media.agent_reoffer, event)
                 self.house.floor.holds(self.progress.agent, self.media.held)
             elif event.kind is LegEventKind.REOFFERED and self._waking:
-                self._waking = False
-                self.agent_leg.reoffer(self.media.agent_again("sendrecv"))
+                self._woken(event.code)
             elif event.kind is LegEventKind.ENDED and self.asking:
                 return self.settle("complete")  # who leaves a consultation leaves the caller to the colleague
             elif event.kind is LegEventKind.ENDED:
