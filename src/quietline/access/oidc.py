@@ -25,7 +25,7 @@ from quietline.clock import Clock
 from quietline.errors import ConfigError, Denied
 from quietline.reasons import Why, denied
 
-ALGORITHMS: Final = ("RS256", "PS256", "ES256", "Ed25519", "EdDSA")  # none that a shared secret could make
+ALGORITHMS: Final = ("RS256", "PS256", "ES256", "Ed25519")  # none that a shared secret could make
 LEEWAY: Final = 60  # seconds that clocks may differ
 TRY_SECONDS: Final = 300.0
 REMEMBERED: Final = 10_000
