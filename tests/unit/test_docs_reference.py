@@ -136,7 +136,7 @@ def test_the_how_tos_configurations_are_right() -> None:
         for page in (ROOT / "docs" / "howto").glob("*.md")
         for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     ]
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for block in blocks:
         parse(block)
 

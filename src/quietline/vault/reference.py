@@ -50,10 +50,18 @@ def fields() -> str:
 def classes() -> str:
     """One row a retention class."""
     return table(
-        ("class", "basis (GDPR 6)", "kept", "fields"),
+        ("class", "basis (GDPR 6)", "kept", "days", "from", "where the time comes from", "fields"),
         (
-            (each.value, CLASSES[each].basis, CLASSES[each].kept, ", ".join(f"`{name}`" for name in _names(each)))
-            for each in DataClass
+            (
+                each.value,
+                spec.basis,
+                spec.kept,
+                str(spec.days),
+                spec.since.value,
+                spec.source,
+                ", ".join(f"`{name}`" for name in _names(each)),
+            )
+            for each, spec in CLASSES.items()
         ),
     )
 
@@ -113,7 +121,10 @@ the clear. Who has this file and the opened ledger can match a quiet hour's call
 
 def page() -> str:
     """The whole page."""
-    others = f"Further keyed indexes: `{CUSTOMER_KEY}` (the shop system's key), `{ORDER_RECORD}`, `staff.login`.\n"
+    others = (
+        f"Further keyed indexes: `{CUSTOMER_KEY}` (the shop system's key), `{ORDER_RECORD}`, `staff.login`.\n\n"
+        "Fields of your own stand in `[[field]]` of the [configuration](configuration.md#field).\n"
+    )
     parts = (HEAD, "## Fields\n", fields(), others, "## Retention classes\n", classes(), "## Files\n", files())
     return "\n".join([*parts, "## For reports\n", reports(), HISTORY])
 
