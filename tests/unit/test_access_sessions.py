@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from quietline.access.ports import SessionRow
-from quietline.access.sessions import SessionLimits, Sessions, csrf_of, digest_of, random_token
+from quietline.access.sessions import SessionLimits, Sessions, csrf_of, digest_of, public_id, random_token
 from quietline.access.staff_memory import MemoryStaff
 from quietline.errors import Denied, NotSignedIn, Unavailable
 
@@ -217,3 +217,67 @@ def test_a_row_planted_in_the_store_opens_nothing_without_its_token(store: Memor
     sessions = Sessions(store, clock, LIMITS)
     assert sessions.load() == 1
     assert gone(sessions, "00" * 32)
+
+
+# -- how somebody proved it, and a person's own list
+
+
+def test_a_session_says_how_and_when_somebody_proved_it(sessions: Sessions, clock: HandClock) -> None:
+    token, row = sessions.open("ag_1", ("password", "totp"))
+    assert (row.authenticated, row.methods) == (START, ("password", "totp"))
+    clock.now = START + 50
+    assert sessions.check(token).authenticated == START  # being seen proves nothing
+    raised = sessions.stepped_up(token, ("passkey",))
+    assert (raised.authenticated, raised.methods, raised.opened) == (START + 50, ("passkey",), START)
+    assert sessions.check(token) == raised
+
+
+def test_an_old_sign_on_stays_old(sessions: Sessions) -> None:
+    _, row = sessions.open("ag_1", ("oidc",), START - 3_600)
+    assert (row.authenticated, row.opened) == (START - 3_600, START)
+
+
+def test_a_step_up_outlives_a_restart(sessions: Sessions, store: MemoryStaff, clock: HandClock) -> None:
+    token, _ = sessions.open("ag_1")
+    clock.now = START + 20
+    sessions.stepped_up(token, ("passkey",))
+    again = Sessions(store, clock, LIMITS)
+    again.load()
+    assert (again.check(token).authenticated, again.check(token).methods) == (START + 20, ("passkey",))
+
+
+def test_nobody_steps_up_a_session_that_ended(sessions: Sessions, store: MemoryStaff) -> None:
+    token, _ = sessions.open("ag_1")
+    sessions.revoke(token)
+    with pytest.raises(NotSignedIn):
+        sessions.stepped_up(token, ("passkey",))
+    assert store.sessions() == []
+
+
+def test_a_session_has_a_public_name_that_is_no_key(sessions: Sessions) -> None:
+    token, row = sessions.open("ag_1")
+    name = public_id(row)
+    assert len(name) == 16
+    assert name not in row.digest
+    assert name not in token
+    assert gone(sessions, name)
+
+
+def test_one_ends_ones_own_by_its_name_alone(sessions: Sessions) -> None:
+    mine, row = sessions.open("ag_1")
+    assert sessions.revoke_id("ag_2", public_id(row)) is False
+    assert sessions.revoke_id("ag_1", "x" * 16) is False
+    assert not gone(sessions, mine)
+    assert sessions.revoke_id("ag_1", public_id(row)) is True
+    assert gone(sessions, mine)
+    assert sessions.revoke_id("ag_1", public_id(row)) is False
+
+
+def test_all_but_this_one_end(sessions: Sessions, store: MemoryStaff) -> None:
+    kept, _ = sessions.open("ag_1")
+    others = [sessions.open("ag_1")[0] for _ in range(3)]
+    stranger, _ = sessions.open("ag_2")
+    assert sessions.revoke_others(kept) == 3
+    assert [gone(sessions, token) for token in (kept, *others, stranger)] == [False, True, True, True, False]
+    assert len(store.sessions()) == 2
+    assert sessions.revoke_others(kept) == 0

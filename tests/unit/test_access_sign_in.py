@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyotp import TOTP, random_base32
 
 from quietline.access.decide import Role
 from quietline.access.factor_book import FactorBook
+from quietline.access.factors import App, Factors
 from quietline.access.identity import Identity, NewStaff
 from quietline.access.lockout import Backoff, BackoffLimits, Lockout
 from quietline.access.passkeys import Party
@@ -19,6 +21,7 @@ from quietline.access.passwords import PasswordLimits, Passwords
 from quietline.access.second import Proofs
 from quietline.access.sign_in import SignIn
 from quietline.access.staff_memory import MemoryStaff
+from quietline.access.step_up import Method
 from quietline.access.vouch import Voucher
 from quietline.access.words import new_word, stored_word
 from quietline.errors import ConfigError, Denied, TamperError
@@ -291,3 +294,97 @@ async def test_a_wrong_or_late_word_is_refused_like_a_password(house: House, clo
     assert await house.tries(password=WRONG) == REFUSED
     clock.now += 61.0
     assert await house.tries(password=word) == REFUSED
+
+
+# -- a second factor
+
+
+class Guarded(House):
+    """An account with an authenticator app."""
+
+    async def enrol(self, ends: float = 0.0) -> None:
+        await super().enrol(ends)
+        self.app = TOTP(random_base32())
+        self.proofs = self.sign_in._proofs
+        self.codes, kept = self.proofs.new_codes(self.agent)
+        held = Factors(App(self.app.secret, 0, 0.0), (), kept)
+        self.proofs.book.change(self.agent, lambda before: (held, None), "leaf-2")
+
+    def code(self) -> str:
+        return self.app.at(int(self.sign_in._clock.wall()))
+
+    async def proves(self, code: str = "", password: Sealed[str] = RIGHT, source: str = HOME) -> str:
+        try:
+            proven = await self.sign_in.check(Sealed("nora"), password, source, TICKET, Sealed(code))
+        except Denied as denial:
+            return denial.reason
+        return " ".join(proven.methods)
+
+
+@pytest.fixture
+async def guarded(passwords: Passwords, clock: HandClock) -> Guarded:
+    made = Guarded(passwords, clock)
+    await made.enrol()
+    return made
+
+
+async def test_password_and_code_sign_in_together(guarded: Guarded) -> None:
+    assert await guarded.proves() == "second-factor"
+    assert await guarded.proves(guarded.code()) == "password totp"
+    assert await guarded.proves(guarded.codes[0]) == "password recovery"
+
+
+async def test_that_there_is_a_second_factor_is_said_to_nobody_without_the_password(guarded: Guarded) -> None:
+    answers = {await guarded.proves(code, WRONG) for code in ("", "000000", guarded.codes[0])}
+    assert answers == {"sign-in-refused"}
+    assert len(guarded.proofs.book.read(guarded.agent).recovery) == 10  # and no code was used up
+
+
+async def test_wrong_codes_make_one_wait_and_asking_for_one_does_not(guarded: Guarded, clock: HandClock) -> None:
+    for _ in range(9):
+        assert await guarded.proves() == "second-factor"
+    for _ in range(3):
+        assert await guarded.proves("000000") == "proof-refused"
+    assert await guarded.proves(guarded.code()) == "sign-in-refused"
+    clock.now += 2.0
+    assert await guarded.proves(guarded.code()) == "password totp"
+
+
+async def test_asking_for_a_code_forgives_no_wrong_ones(guarded: Guarded) -> None:
+    """Or a thief of the password would ask between two guesses."""
+    for _ in range(3):
+        await guarded.proves("000000")
+        assert await guarded.proves() in ("second-factor", "sign-in-refused")
+    assert await guarded.proves(guarded.code()) == "sign-in-refused"
+
+
+async def test_a_code_of_this_moment_is_good_once(guarded: Guarded) -> None:
+    code = guarded.code()
+    outcomes = await asyncio.gather(*(guarded.proves(code) for _ in range(3)))
+    assert sorted(outcomes) == ["password totp", "proof-refused", "proof-refused"]
+
+
+async def test_proving_it_again_takes_password_and_code(guarded: Guarded) -> None:
+    sign_in = guarded.sign_in
+    with pytest.raises(Denied, match="second-factor"):
+        await sign_in.proves(guarded.agent, RIGHT, Sealed(""), TICKET)
+    with pytest.raises(Denied, match="proof-refused"):
+        await sign_in.proves(guarded.agent, WRONG, Sealed(guarded.code()), TICKET)
+    methods = await sign_in.proves(guarded.agent, RIGHT, Sealed(guarded.code()), TICKET)
+    assert methods == (Method.PASSWORD, Method.TOTP)
+
+
+async def test_guesses_in_a_stolen_session_are_slowed_and_lock_nobody_out(guarded: Guarded) -> None:
+    for _ in range(3):
+        with pytest.raises(Denied, match="proof-refused"):
+            await guarded.sign_in.proves(guarded.agent, WRONG, Sealed(""), TICKET)
+    with pytest.raises(Denied, match="sign-in-refused"):
+        await guarded.sign_in.proves(guarded.agent, RIGHT, Sealed(guarded.code()), TICKET)
+    assert await guarded.proves(guarded.code()) == "password totp"
+
+
+async def test_nobody_steps_up_with_a_one_time_word(house: House) -> None:
+    word = new_word()
+    house.identity.set_password(house.agent, stored_word(word, house.sign_in._clock.wall() + 60), "leaf")
+    with pytest.raises(Denied, match="proof-refused"):
+        await house.sign_in.proves(house.agent, Sealed(word), Sealed(""), TICKET)
