@@ -71,6 +71,7 @@ class KeyShop:
             self.index.write((), orders)
 
     def value(self, number: int, name: str = "contact.phone") -> str:
+        """A field of this customer, opened; "" for none."""
         found = self.records.open(f"cu_{number:03}", name, TICKET)
         return found.open(TICKET) if found else ""
 
@@ -79,6 +80,7 @@ class KeyShop:
         return self.index.find("brand", PHONE, phone_of(number))
 
     def rotation(self, what: str, batch: int = 7) -> Rotation:
+        """By its name: "kek", "data", "index/<field>"."""
         if what == KEK:
             return KekRotation(self.keys, self.kms, batch)
         if what == DATA:

@@ -13,7 +13,7 @@ import socket
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyrage
@@ -46,7 +46,7 @@ class Wanted:
     ledger, None where there is none and `forked` says that its history may be lost."""
 
     folder: Path
-    identities: tuple[str, ...]
+    identities: tuple[str, ...] = field(repr=False)
     at: str = ""
     mirror: Path | None = None
     forked: bool = False

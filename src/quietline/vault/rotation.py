@@ -73,10 +73,6 @@ class Book:
         """Oldest first."""
         return [Progress(what, State(state), *rest) for what, state, *rest in self._database.read(SQL["rotations"])]
 
-    def put(self, progress: Progress) -> Progress:
-        self._database.write(lambda connection: put(connection, progress))
-        return progress
-
 
 def put(connection: sqlite3.Connection, progress: Progress) -> None:
     """In the caller's transaction."""
