@@ -1,6 +1,6 @@
 """`quietline customer import` as it runs: a file, read and mapped here, sealed and indexed by a vault process.
 
-Run: python bench/customer_import.py [rows, default 20000]. Prints a table, adds its rows to bench/out/vault.json.
+Run: python -m bench.customer_import [rows, default 20000]. Prints a table, adds its rows to bench/out/vault.json.
 
 Every row is a customer with name, phone, e-mail, address and one order: 10 fields under 3 data keys, 5 index rows.
 The vault has its real files and ledger. "again" imports the same file once more: nothing is written.

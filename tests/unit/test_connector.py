@@ -391,6 +391,24 @@ async def test_hints_are_fetched_whatever_they_said_and_in_whatever_order() -> N
     assert desk.sink.calls == 2  # the same hint twice is one look; a customer the shop does not know is none
 
 
+async def test_what_changes_while_it_is_looked_at_is_looked_at_again() -> None:
+    desk = Desk()
+    number = desk.shop.shop.sells()
+    real = desk.sink.sync
+
+    async def slow(customers: list[dict[str, Any]], gone: list[str]) -> dict[str, Any]:
+        """The order changes, and its webhook arrives, after we have fetched it and before the vault has it."""
+        if desk.sink.calls == 0:
+            desk.shop.shop.changes(number, status="completed")
+            desk.sync.hint(Hint("order", number))
+        return await real(customers, gone)
+
+    desk.sink.sync = slow  # type: ignore[method-assign]
+    desk.sync.hint(Hint("order", number))
+    await desk.sync.follow()
+    assert desk.sink.orders == {str(number): "delivered"}
+
+
 async def test_a_hint_that_fails_stays() -> None:
     desk = Desk()
     number = desk.shop.shop.sells()

@@ -135,9 +135,12 @@ class Sync:
     async def follow(self) -> None:
         """Every hint that waits, each fetched anew. One that fails stays and is tried again."""
         while self._hints:
-            hint = next(iter(self._hints))
-            await self._look_at(hint)
-            self._hints.pop(hint, None)
+            hint, _ = self._hints.popitem(last=False)  # taken off first: what changes during the look is a hint again
+            try:
+                await self._look_at(hint)
+            except BaseException:
+                self._hints[hint] = None
+                raise
 
     async def _look_at(self, hint: Hint) -> None:
         if hint.kind == "customer":
