@@ -87,3 +87,20 @@ async def test_an_expired_link_is_said_kindly_and_nothing_stays_behind(floor: An
     await expect(page.locator(".look").first).to_be_visible()
     assert await page.evaluate("Object.keys(localStorage).length + Object.keys(sessionStorage).length") == 0
     assert await page.context.cookies() == []
+
+
+async def test_opened_by_mistake_closes_the_field_and_is_written_down(floor: Any) -> None:
+    """On the desk's own card; here, for the vault's other side is here."""
+    guards = FakeGuards(floor.vault)
+    floor.desk._guards = guards
+    page = await floor.agent()
+    await floor.talks(page, assurance=2)
+    await page.locator('[data-show="contact.name"]').click()
+    await page.keyboard.press("1")
+    await expect(page.locator('[data-value="contact.name"]')).to_have_text("Rosa Quill")
+    await page.get_by_role("button", name="Opened by mistake").click()
+    await expect(page.locator('[data-value="contact.name"]')).to_have_count(0)
+    await expect(page.locator("#status")).to_have_text("Name closed. Logged as opened by mistake.")
+    assert guards.asked[-1][0] == "mistaken"
+    assert guards.asked[-1][-1] == "contact.name"
+    assert "Rosa Quill" not in await page.locator("body").inner_text()

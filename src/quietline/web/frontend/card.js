@@ -248,9 +248,21 @@ export class Card {
       h("span", { class: "row-label" }, field.label),
       h("span", { class: "row-value", "data-value": field.name, tabindex: "-1" }, value),
       h("span", { class: "row-action" }, h("button", { class: "button quiet", onclick: hide }, "Hide", h("span", { class: "visually-hidden" }, ` ${field.label}`))),
-      h("p", { class: "row-why logged" }, icon("check"), `Logged as ${reasonLabel(reason).toLowerCase()}. Closes when the call ends.`),
+      h("p", { class: "row-why logged" }, icon("check"), `Logged as ${reasonLabel(reason).toLowerCase()}. Closes when the call ends.`,
+        h("button", { class: "button quiet", "data-mistake": field.name, onclick: () => this.#mistaken(row, field) }, "Opened by mistake")),
     );
     row.querySelector("button").focus();
+  }
+
+  /** Closed on the page first, then said to the vault: the value is gone even where the ledger is not. */
+  async #mistaken(row, field) {
+    this.#close(row, { ...field, state: "masked" });
+    try {
+      await this.api.post(`/api/calls/${this.call}/fields/${field.name}/mistake`);
+      announce(`${field.label} closed. Logged as opened by mistake.`);
+    } catch {
+      announce(`${field.label} closed. That it was a mistake could not be logged.`, "alarm");
+    }
   }
 }
 
