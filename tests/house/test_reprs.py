@@ -40,6 +40,13 @@ CHAIN = """flow flows step steps start go say hold otherwise invalid wording lan
 WORDS = frozenset(" ".join((TOKENS, CLOSED, LEDGER, MADE_UP, CONFIGURATION, CHAIN)).split())
 ONLY_THERE = {
     "access.assurance.Evidence": {"attestation"},  # stir.verdict.Verdict
+    "config.Users": {"shop"},  # a system user
+    "ledger.proof.Proof": {"hashes"},
+    "witness.core.Answer": {"body", "type"},  # what any witness says in public
+    "witness.cosignature.Seen": {"witness"},
+    "witness.request.AddCheckpoint": {"proof"},
+    "witness.submit.Place": {"url"},  # of a witness
+    "witness.submit.Told": {"witness"},
     "config.Stir": {"roots", "hosts"},  # a path; names
     "stir.passport.Claim": {"destination"},  # a store's number
     "stir.passport.Passport": {"certificate", "attestation"},  # an address; a Verdict

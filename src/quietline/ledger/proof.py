@@ -36,6 +36,7 @@ class Proof:
     note: bytes
 
     def encode(self) -> bytes:
+        """The file."""
         lines = [HEADER, f"extra {_base64(self.record)}", f"index {self.index}", *map(_base64, self.hashes)]
         return "".join(f"{line}\n" for line in [*lines, ""]).encode() + self.note
 

@@ -66,9 +66,9 @@ class Witness:
             checkpoint = verifier.checkpoint(request.note)
         except TamperError as error:
             return Answer(403, f"{error}\n")
-        return self._continue(request, checkpoint, verifier)
+        return self._continue(request, checkpoint)
 
-    def _continue(self, request: AddCheckpoint, now: Checkpoint, verifier: NoteVerifier) -> Answer:
+    def _continue(self, request: AddCheckpoint, now: Checkpoint) -> Answer:
         if request.old > now.size:
             return Answer(400, "old is larger than the checkpoint's size\n")
         before = self._memory.latest(now.origin)
@@ -82,15 +82,15 @@ class Witness:
             verify_consistency(known.size, now.size, known.root, now.root, request.proof)
         except TamperError as error:
             return Answer(422, f"{error}\n")  # no evidence: the log's own note, but anybody's proof
-        return self._sign(before, now, request.note, verifier)
+        return self._sign(before, now, request.note)
 
-    def _sign(self, before: Checkpoint | None, now: Checkpoint, note: bytes, verifier: NoteVerifier) -> Answer:
+    def _sign(self, before: Checkpoint | None, now: Checkpoint, note: bytes) -> Answer:
         if not self._memory.advance(
             before, now, note
         ):  # crash point: remembered and not signed is safe, and asked again
             newest = self._memory.latest(now.origin)
             return Answer(409, f"{newest.size if newest else 0}\n", SIZE_TYPE)
-        return Answer(200, self._cosigner.sign(verifier.open(note), int(self._clock())))
+        return Answer(200, self._cosigner.sign(now.text(), int(self._clock())))
 
 
 def _origin(note: bytes) -> str:

@@ -30,6 +30,7 @@ class AddCheckpoint:
     note: bytes
 
     def encode(self) -> bytes:
+        """The body of the request."""
         hashes = b"".join(base64.b64encode(each) + b"\n" for each in self.proof)
         return b"old %d\n%s\n%s" % (self.old, hashes, self.note)
 
