@@ -18,7 +18,7 @@ schema, not this page.
 Every value is sealed on its own with AES-256-GCM under a data key of its controller × customer × retention class. The
 data keys are wrapped by the key-encryption key of the key service. Once a data key is destroyed, no copy of that class
 of that customer opens any more; a backup of `keys.db` keeps the key until that backup expires. The times below are the
-policy: nothing deletes by itself yet.
+policy; what is past them goes by itself, every `vault.retention_seconds`, unless a legal hold keeps it.
 """
 
 
