@@ -11,8 +11,8 @@ from quietline.errors import ConfigError, Denied, ProtocolError
 from quietline.vault.answers import ANSWERS, OPERATIONS
 from quietline.vault.assurance_client import AssuranceVault, AssuranceVaultClient
 from quietline.vault.client import CallVaultClient, DeskVaultClient
-from quietline.vault.operations import Fields, Side, Sides
 from quietline.vault.guards_client import GuardsVault, GuardsVaultClient
+from quietline.vault.operations import Fields, Side, Sides
 from quietline.vault.people_client import PeopleVault, PeopleVaultClient
 from quietline.vault.ports import CallVault, DeskVault
 from quietline.wire import Peer
