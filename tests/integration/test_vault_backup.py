@@ -39,7 +39,6 @@ NOW = time.time()
 async def house(tmp_path: Path) -> AsyncIterator[VaultHouse]:
     async with VaultHouse(tmp_path / "site") as house:
         await house.admin.import_customers([ANA, BEA])
-        await house.agent()
         yield house
 
 
@@ -167,6 +166,7 @@ async def test_a_lost_machine_keeps_the_erasures_that_the_backup_knew(house: Vau
 
 
 async def test_who_was_signed_out_since_is_not_signed_in_again(house: VaultHouse, tmp_path: Path) -> None:
+    await house.agent()
     token = await house.signed_in()
     await back_up(house, tmp_path / "backups")
     await bring_back(house, tmp_path / "backups")
@@ -180,7 +180,7 @@ async def test_who_was_signed_out_since_is_not_signed_in_again(house: VaultHouse
 
 async def test_a_longer_ledger_stays(house: VaultHouse, tmp_path: Path) -> None:
     await back_up(house, tmp_path / "backups")
-    await house.agent("zoe")
+    await house.agent("zoe", ())
     before = size(house)
     assert (await bring_back(house, tmp_path / "backups")).ledger == "kept"
     assert size(house) > before
@@ -192,7 +192,7 @@ async def test_a_lost_ledger_needs_a_mirror_that_it_covers(house: VaultHouse, tm
     assert parts
     await parts.ledger.export(early)
     await back_up(house, tmp_path / "backups")
-    await house.agent("zoe")
+    await house.agent("zoe", ())
     await parts.ledger.export(late)
     await house.stop()
     for path in vault(house.config).glob("ledger.db*"):
