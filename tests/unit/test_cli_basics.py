@@ -23,10 +23,14 @@ TAKES_JSON = [name for name, command in commands() if any(each.name == "as_json"
 
 
 def arguments(name: str) -> list[str]:
-    """Something for each argument of a command."""
+    """Something for each argument of a command, and for each option that must be given."""
     command = dict(commands())[name]
     needed = [each for each in command.params if each.param_type_name == "argument"]
-    return ["3" if each.name == "days" else "something" for each in needed]
+    options = [each for each in command.params if each.param_type_name == "option" and each.required]
+    return [
+        *("3" if each.name in ("days", "version") else "something" for each in needed),
+        *(word for each in options for word in (each.opts[0], "something")),
+    ]
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -88,7 +92,10 @@ def test_a_normal_user_is_told_so_by_the_real_program(words: tuple[str, ...]) ->
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name.split()[0] in ("vault", "staff", "phone")])
+ASKING = [name for name in EVERY if name.split()[0] in ("vault", "staff", "phone") and name != "vault window"]
+
+
+@pytest.mark.parametrize("name", ASKING)
 def test_nothing_runs(cli: Cli, name: str, house: Path, tmp_path: Path) -> None:
     words = [*name.split(), *arguments(name)]
     if name == "vault import":
