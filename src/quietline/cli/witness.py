@@ -49,7 +49,7 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 def run(
     folder: Folder,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8450,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On which port.")] = 8450,
     certificate: Annotated[Path | None, typer.Option(help="PEM; without it only on this machine.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
 ) -> None:

@@ -85,7 +85,9 @@ class Keyring:
     def open(self, sealed: bytes, owner: Owner, place: Place) -> bytes:
         """Open under the owner's key, chosen by id. Raises TamperError (KeyGoneError where the key is no more)."""
         key, wanted = self.key(owner), key_id_of(sealed)
-        return (key if wanted == key.id else self._other(owner, wanted)).open(sealed, place)
+        if wanted != key.id:
+            key = self._other(owner, wanted)
+        return key.open(sealed, place)
 
     # -- rotation (rotate_data.py): two keys of an owner side by side, until every value is under the new one
 
