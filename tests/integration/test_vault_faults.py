@@ -233,9 +233,9 @@ async def test_known_and_unknown_callers_cost_the_same_work(house: VaultHouse, m
     from quietline.vault.blind_index import BlindIndex
 
     asked: list[str] = []
-    find, token = BlindIndex.find_by, BlindIndex.token
+    find, token = BlindIndex.every_by, BlindIndex.token
 
-    def found(self: BlindIndex, field: str, value: bytes) -> str:
+    def found(self: BlindIndex, field: str, value: bytes) -> list[str]:
         asked.append(f"found {field}")
         return find(self, field, value)
 
@@ -243,7 +243,7 @@ async def test_known_and_unknown_callers_cost_the_same_work(house: VaultHouse, m
         asked.append(f"hashed {field}")
         return token(self, controller, field, normalised)
 
-    monkeypatch.setattr(BlindIndex, "find_by", found)
+    monkeypatch.setattr(BlindIndex, "every_by", found)
     monkeypatch.setattr(BlindIndex, "token", hashed)
     headers = [house.caller_leg(number) for number in (ANA_NUMBER, "+442079460999", "anonymous", "")]
     for header in headers:

@@ -107,8 +107,9 @@ class VaultSocket:
         answer: Frame = await getattr(self, frame["op"])(**{k: v for k, v in frame.items() if k not in ("id", "op")})
         return answer
 
-    async def sign_in(self, login: str, password: str, source: str, new_password: str) -> Frame:
-        token, session = await self._vault.sign_in(login, Sealed(password), source, Sealed(new_password))
+    async def sign_in(self, login: str, password: str, source: str, new_password: str, code: str) -> Frame:
+        words = Sealed(password), source, Sealed(new_password), Sealed(code)
+        token, session = await self._vault.sign_in(login, *words)
         return {"token": token, "session": asdict(session)}
 
     async def session(self, token: str) -> Frame:

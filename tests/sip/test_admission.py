@@ -7,7 +7,6 @@ import pytest
 from quietline.sip.agent import UserAgent
 from quietline.sip.message import Response
 from quietline.sip.session import Effect, Event, What
-from quietline.sip.transaction import TRYING_AFTER
 from quietline.testing.sip_network import agent, events, request, sent, statuses, whats
 
 EDGE = ("127.0.0.1", 5090)
@@ -23,21 +22,11 @@ def answer(effects: list[Effect]) -> Response:
     return message
 
 
-def test_an_invite_becomes_a_leg_and_hears_trying_where_no_answer_is_quick() -> None:
+def test_an_invite_becomes_a_leg_and_is_tried_at_once() -> None:
     one = agent()
     effects = ask(one)
-    assert (statuses(effects), whats(effects)) == ([], [What.INVITED])
-    assert one.next_deadline() == TRYING_AFTER
-    trying = answer(one.tick(TRYING_AFTER))
-    assert (trying.status, trying.to_tag) == (100, "")  # RFC 3261 §17.2.1, §8.2.6.2
-
-
-def test_an_invite_that_comes_again_hears_trying_at_once() -> None:
-    one = agent()
-    ask(one)
-    assert statuses(ask(one, now=0.1)) == [100]
-    assert statuses(ask(one, now=0.12)) == [100]
-    assert one.tick(TRYING_AFTER) == []
+    assert (statuses(effects), whats(effects)) == ([100], [What.INVITED])
+    assert answer([effects[0]]).to_tag == ""  # RFC 3261 §8.2.6.2
 
 
 @pytest.mark.parametrize(
@@ -115,14 +104,13 @@ def test_while_busy_new_callers_get_503_and_the_legs_that_stand_are_served() -> 
 def test_transactions_are_bounded_too() -> None:
     one = agent(max_transactions=3)
     answers = [ask(one, call_id=f"c{number}", branch=f"z9hG4bK{number}") for number in range(5)]
-    assert [statuses(effects) for effects in answers] == [[]] * 3 + [[503]] * 2
+    assert [statuses(effects) for effects in answers] == [[100]] * 3 + [[503]] * 2
 
 
 def test_rport_is_filled_in_where_asked_for() -> None:
     data = request().replace(b"branch=z9hG4bKx1", b"branch=z9hG4bKx1;rport")
-    one = agent()
-    one.receive(data, ("127.0.0.1", 40_000), 0.0)
-    via = answer(one.tick(1.0)).headers.get("via")
+    [effect, _] = agent().receive(data, ("127.0.0.1", 40_000), 0.0)
+    via = answer([effect]).headers.get("via")
     assert via == "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKx1;rport=40000;received=127.0.0.1"
 
 

@@ -10,7 +10,7 @@ from quietline.sip import core as core_module
 from quietline.sip.message import Request, Response
 from quietline.sip.parse import parse
 from quietline.sip.session import Phase, Send, Session, What
-from quietline.sip.transaction import LIFE, TRYING_AFTER, Transaction
+from quietline.sip.transaction import LIFE, Transaction
 from quietline.testing.sip_network import ANSWER, OFFER, A, B, Network, call, methods, pair, sent, statuses
 
 
@@ -50,7 +50,7 @@ def test_a_call_from_invite_to_bye() -> None:
     do(network, A, "hang_up", one)
     assert not one.alive
     network.run(network.now)
-    assert wire(network) == ["INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"]
+    assert wire(network) == ["INVITE", "100 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"]
     assert network.seen(A) == [What.ANSWERED, What.ENDED]
     assert network.seen(B) == [What.INVITED, What.CONFIRMED, What.ENDED]
     assert (one.phase, other.phase) == (Phase.ENDED, Phase.ENDED)
@@ -143,7 +143,7 @@ def test_cancel_waits_for_a_provisional_response() -> None:
 def test_cancel_and_200_cross() -> None:
     network = pair()
     one = dial(network)
-    network.run(network.now + TRYING_AFTER)  # no CANCEL before a provisional response, RFC 3261 §9.1
+    network.run(network.now)
     leg = network.last(B, What.INVITED)
     do(network, B, "answer", leg, ANSWER)
     do(network, A, "hang_up", one)
@@ -159,7 +159,7 @@ def test_cancel_and_200_cross() -> None:
 def test_a_cancel_for_nothing_is_481() -> None:
     network = pair()
     one = dial(network)
-    network.run(network.now + TRYING_AFTER)
+    network.run(network.now)
     do(network, A, "hang_up", one)
     cancel = next(data for _, data in network.log if data.startswith(b"CANCEL"))
     fresh = pair().agents[B]
@@ -261,7 +261,7 @@ def test_a_re_invite_from_either_side(caller: bool) -> None:
     network.run(network.now)
     done = network.heard[-1][1]
     assert (done.what, done.code, done.sdp) == (What.REOFFERED, 200, ANSWER + "a=recvonly\r\n")
-    assert wire(network)[-3:] == ["INVITE", "200 INVITE", "ACK"]
+    assert wire(network)[-4:] == ["INVITE", "100 INVITE", "200 INVITE", "ACK"]
     do(network, asker, "hang_up", leg)
     gone(network)
 

@@ -10,7 +10,6 @@ from quietline.errors import ProtocolError
 from quietline.sip.message import Request
 from quietline.sip.parse import parse
 from quietline.sip.session import Phase, Send, Session, What
-from quietline.sip.transaction import TRYING_AFTER
 from quietline.testing.sip_network import ANSWER, OFFER, A, B, Network, call, methods, pair, sent
 
 
@@ -226,7 +225,7 @@ def test_a_ringing_leg_is_picked_up_and_answered_after_a_restart() -> None:
 def test_a_cancel_under_way_is_sent_again_after_a_restart() -> None:
     network = pair()
     one = dial(network)
-    network.run(network.now + TRYING_AFTER)
+    network.run(network.now)
     network.agents[A].hang_up(one, network.now)  # lost with the process
     saved = network.agents[A].save(one, network.now)
     _, effects = network.join(A, "c").restore(saved, network.now)

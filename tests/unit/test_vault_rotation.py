@@ -267,13 +267,16 @@ def test_who_is_erased_meanwhile_stays_erased(shop: KeyShop, what: str, after: i
 
 
 def killed_after(folder: Path, what: str, steps: int) -> int:
-    """A child rotates and is killed without a word after so many batches; how many it did."""
+    """A child rotates and is killed without a word when it has done so many batches; how many it did."""
     command = [sys.executable, "-m", "quietline.testing.key_shop", str(folder), what]
     done = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:
+        assert child.stdin
         assert child.stdout
-        for _ in range(steps):
+        for _ in range(steps - 1):
             done += bool(child.stdout.readline())
+            child.stdin.write(b"go on\n")
+        done += bool(child.stdout.readline())
         child.kill()
     return done
 

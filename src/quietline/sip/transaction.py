@@ -12,12 +12,11 @@ from math import inf
 from typing import Any, ClassVar
 
 from quietline.errors import ProtocolError
-from quietline.sip.message import Headers, Request, Response, respond
+from quietline.sip.message import Headers, Request, Response
 from quietline.sip.parse import parse
 
 T1, T2, T4 = 0.5, 4.0, 5.0  # seconds; RFC 3261 §17.1.1.1 and Table 4
 LIFE = 64 * T1  # 32 s: timers B, D, F, H, J, L, M
-TRYING_AFTER = 0.1  # seconds; 100 Trying is due where no other response goes out within 200 ms (§17.2.1)
 PATIENCE = 360.0  # ours, after a provisional response: more than the 3 minutes of timer C (§16.6)
 
 
@@ -178,29 +177,19 @@ class ServerInvite(Transaction):
 
     def __init__(self, request: Request, now: float, reliable: bool = False) -> None:
         super().__init__(request, now, State.PROCEEDING, reliable)
-        self.resend_at = now + TRYING_AFTER
 
     def repeat(self) -> bytes:
-        """The INVITE came again: what to send; before any other response 100 Trying, at once."""
-        if self.state is State.PROCEEDING:
-            return self.last or self._trying()
-        return self.last if self.state is State.COMPLETED else b""
-
-    def _trying(self) -> bytes:
-        """RFC 3261 §17.2.1; §8.2.6.1: it has no tag of ours."""
-        self.last, self.resend_at = respond(self.request, 100).encode(), inf
-        return self.last
+        """The INVITE came again: what to send."""
+        return self.last if self.state in (State.PROCEEDING, State.COMPLETED) else b""
 
     def respond(self, response: Response, now: float) -> bytes:
         """Send a response; b"" when a final one has gone out before."""
         if self.state is not State.PROCEEDING:
             return b""
         self.last = response.encode()
-        if response.status < 200:
-            self.resend_at = inf
-        elif response.status < 300:
+        if 200 <= response.status < 300:
             self._rest(State.ACCEPTED, now, LIFE)  # L
-        else:
+        elif response.status >= 300:
             self.state, self.ends_at = State.COMPLETED, now + LIFE  # H
             self.resend_at = inf if self.reliable else now + T1  # G
         return self.last
@@ -215,7 +204,7 @@ class ServerInvite(Transaction):
         return self.state is State.COMPLETED
 
     def _again(self, now: float) -> bytes:
-        return self._trying() if self.state is State.PROCEEDING else self._resend(now, T2)
+        return self._resend(now, T2)
 
 
 class ServerOther(Transaction):

@@ -102,7 +102,8 @@ def _advice(core: Core, status: int) -> Extra:
 
 
 def _invited(core: Core, request: Request, source: Address, now: float) -> None:
-    machine = core.serve(request, source, now)  # 100 Trying goes out by itself where we are slow
+    machine = core.serve(request, source, now)
+    core.answer(machine, 100, now)
     assert isinstance(machine, ServerInvite)
     made = dialog.as_server(request, core.ids())
     session = Session(core.ids(), False, source, Phase.INVITED, made, machine)
@@ -244,6 +245,8 @@ def _on_offer(core: Core, session: Session, machine: ServerInvite | ServerOther,
         extra = UNANSWERED if status == 500 else _advice(core, status)
         core.answer(machine, status, now, extra=extra)
     elif request.body:
+        if isinstance(machine, ServerInvite):
+            core.answer(machine, 100, now)
         session.pending = Pending(machine, request)
         core.tell(What.OFFER, session, message=request)
     else:  # a refresh; a re-INVITE without an offer is offered what stands already

@@ -190,7 +190,7 @@ class SipEndpoint:
     # ports.Telephony
 
     async def incoming(self) -> AsyncIterator[SipLeg]:
-        """New callers, to whom 100 Trying goes by itself where we are slow; who gave up while waiting is left out."""
+        """New callers, 100 Trying already sent; those that gave up while waiting here are left out."""
         while True:
             leg = await self._arrivals.get()
             if leg.alive:

@@ -80,7 +80,7 @@ class Telephony(Protocol):
     """Legs in and out, over the edge."""
 
     def incoming(self) -> AsyncIterator[Leg]:
-        """New callers; 100 Trying goes out by itself where no answer is quick."""
+        """New callers; 100 Trying is already sent."""
 
     def dial_agent(self, agent: str, alias: str, sdp: str) -> Leg:
         """INVITE the agent's registered phone, masked: From is `"<alias>" <sip:anonymous@anonymous.invalid>`."""

@@ -103,7 +103,7 @@ class KeyShop:
 
 
 def main(folder: Path, what: str) -> None:
-    """Until it is killed, or over."""
+    """A step at a time, each at a word from whoever started it, until it is killed, or over."""
     with KeyShop(folder) as shop:
         rotation = shop.rotation(what)
         progress = next(each for each in shop.book.every() if each.what == what)
@@ -111,6 +111,7 @@ def main(folder: Path, what: str) -> None:
             progress = rotation.step(progress, 2_000.0)
             sys.stdout.write("step\n")
             sys.stdout.flush()
+            sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -144,11 +144,7 @@ class BlindIndex:
 
     def find_by(self, field: str, token: bytes) -> str:
         """`find` for a token that is at hand; one made before the index changed its key leads there still."""
-        names = self.names(field)
-        rows = self._database.read(SQL["index_find"], (names.present, token))
-        if not rows and names.past:
-            rows = self._database.read(SQL["index_find"], (names.past, token))
-        found = self._checked(field, token, rows)
+        found = self.every_by(field, token)
         return found[0] if len(found) == 1 else ""
 
     def replace(self, controller: str, subject: str, values: Iterable[tuple[str, str]]) -> None:
@@ -160,8 +156,11 @@ class BlindIndex:
         return self.every_by(field, self.token(controller, field, normalised))
 
     def every_by(self, field: str, token: bytes) -> list[str]:
-        """`every` for a token that is at hand."""
-        rows = self._database.read(SQL["index_every"], (self.names(field).present, token))
+        """`every` for a token that is at hand; one made before the index changed its key leads there still."""
+        names = self.names(field)
+        rows = self._database.read(SQL["index_every"], (names.present, token))
+        if not rows and names.past:
+            rows = self._database.read(SQL["index_every"], (names.past, token))
         return self._checked(field, token, rows)
 
     def write(

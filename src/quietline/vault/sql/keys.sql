@@ -23,9 +23,6 @@ SELECT wrapped FROM secret WHERE name = ?
 -- name: add_secret
 INSERT INTO secret (name, wrapped) VALUES (?, ?)
 
--- name: index_find
-SELECT subject, mac FROM blind_index WHERE field = ? AND token = ? LIMIT 2
-
 -- name: index_every
 SELECT subject, mac FROM blind_index WHERE field = ? AND token = ? LIMIT 20
 
