@@ -27,10 +27,23 @@ settings.register_profile(
 settings.load_profile("quietline")
 
 REAL = {"integration", "e2e", "e2e_product"}
-# So that both lanes take about as long. One command's test of a whole installation is in the other lane, with the
-# properties: it has ports and a folder of its own, and starts nothing that a browser would mind.
+# So that both lanes take about as long. In the other lane, with the properties, are one command's test of a whole
+# installation and those of a vault in this process: each has a folder of its own and starts nothing a browser minds.
 PARTS = {"integration", "contract", "sip", "vectors"}
-NOT_PARTS = {"test_cli_real.py"}
+IN_PROCESS = [
+    "assurance",
+    "backup",
+    "erasure",
+    "guards",
+    "key_desk",
+    "people",
+    "policies",
+    "receipts",
+    "rights",
+    "service",
+    "sign_on",
+]
+NOT_PARTS = {"test_cli_real.py", *(f"test_vault_{name}.py" for name in IN_PROCESS)}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
