@@ -103,7 +103,8 @@ class Call(Handover):
         except* CallOver as over:
             self.progress.outcome = str(_first(over))
             let_go(over)
-        except* RelayUnavailable:
+        except* RelayUnavailable as lost:
+            let_go(lost)
             self.progress.outcome = "relay_lost"
             self.house.recorder.record(Kind.FAULT, self.leg.id, part="relay")
         finally:

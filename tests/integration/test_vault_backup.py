@@ -12,6 +12,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from quietline.access.helpers import Helper
 from quietline.config import Config
 from quietline.errors import ConfigError, Denied, TamperError
 from quietline.ledger.store import open_reader, read_head
@@ -142,6 +143,36 @@ async def test_the_drill_before_inside_and_after_the_window(house: VaultHouse, t
     await house.stop()
     assert not found_in(tmp_path, wrapped)
     await house.start(PASSPHRASE)
+
+
+async def test_what_is_remembered_beside_the_rows_does_not_come_back_either(house: VaultHouse, tmp_path: Path) -> None:
+    """A helper's number and a last talk lie under no key of the customer's: an older copy would bring them back."""
+    tokens = {"ana": await customer(house), "bea": await customer(house, BEA_NUMBER)}
+    parts, now = house.service._open, time.time()
+    assert parts
+    for who, token in tokens.items():
+        parts.calls.last_agents.spoke(token, "ag_1")
+        helper = Helper(f"he_{who}", token, "+442079460082", "ab" * 32, ("complaint",), now + 9_999.0, now)
+        await parts.calls.assuring.helpers.put(helper)
+    await parts.save()
+    await back_up(house, tmp_path / "backups", NOW)
+    await erase(house)
+    await bring_back(house, tmp_path / "backups")
+    parts = house.service._open
+    assert parts
+    last, helpers = parts.calls.last_agents, parts.calls.assuring.helpers
+    known = {who: (last.of(token), helpers.get(f"he_{who}")) for who, token in tokens.items()}
+    assert known["ana"] == ("", None)
+    assert known["bea"][0] == "ag_1"
+    assert known["bea"][1] is not None
+    names = [name for (name,) in parts.keys._parts.rows.read("SELECT name FROM remembered")]
+    assert not [name for name in names if tokens["ana"] in name or name == "helper/he_ana"]
+    # Back again after the erasure: what is remembered from then on stays over a start.
+    parts.calls.last_agents.spoke(tokens["ana"], "ag_2")
+    await house.stop()
+    await house.start(PASSPHRASE)
+    assert house.service._open
+    assert house.service._open.calls.last_agents.of(tokens["ana"]) == "ag_2"
 
 
 async def test_a_backup_from_after_the_erasure_brings_no_one_back(house: VaultHouse, tmp_path: Path) -> None:

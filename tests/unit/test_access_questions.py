@@ -149,7 +149,7 @@ def test_a_warning_asks_for_nothing_and_leads_nowhere(language: str) -> None:
 
 # -- helpers
 
-HELPER = Helper("he_1", "cu_1", "+442079460082", "ab" * 32, ("order_status", "complaint"), 1_000.5)
+HELPER = Helper("he_1", "cu_1", "+442079460082", "ab" * 32, ("order_status", "complaint"), 1_000.5, 7.25)
 
 
 def test_a_helper_is_the_same_after_being_kept() -> None:

@@ -20,7 +20,8 @@ MOST = 5  # of one customer
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """`number`: E.164. `mark`: its blind-index token in hex. `reasons`: what they may call about. `until`: UTC s."""
+    """`number`: E.164. `mark`: its blind-index token in hex. `reasons`: what they may call about. `until`, `named`:
+    UTC seconds, when it ends and when the customer said so."""
 
     id: str
     customer: str
@@ -28,6 +29,7 @@ class Helper:
     mark: str = field(repr=False)
     reasons: tuple[str, ...] = ()
     until: float = 0.0
+    named: float = 0.0
 
     def current(self, now: float) -> bool:
         """Whether the time that was named is not over."""
@@ -41,12 +43,14 @@ class Helper:
             "mark": self.mark,
             "reasons": " ".join(self.reasons),
             "until": repr(self.until),
+            "named": repr(self.named),
         }
 
 
 def from_row(id: str, row: Mapping[str, str]) -> Helper:  # noqa: A002 - it is one
     """The helper again. Raises KeyError, ValueError on what `as_row` did not write."""
-    return Helper(id, row["customer"], row["number"], row["mark"], tuple(row["reasons"].split()), float(row["until"]))
+    times = float(row["until"]), float(row["named"])
+    return Helper(id, row["customer"], row["number"], row["mark"], tuple(row["reasons"].split()), *times)
 
 
 def check_terms(reasons: tuple[str, ...], until: float, now: float, have: int) -> None:

@@ -42,13 +42,13 @@ class HelperDesk:
 
         Raises Denied("role-may-not" | "other-store" | "nobody-found"), ConfigError.
         """
-        customer = await self._customer(who, found)
-        check_terms(reasons, until, self._journal.now(), len(self._helpers.of_customer(customer)))
+        customer, now = await self._customer(who, found), self._journal.now()
+        check_terms(reasons, until, now, len(self._helpers.of_customer(customer)))
         plain = normalise_phone(number.open(Ticket(who.agent, "helper", SIGNALLING)), self._country)
         if plain is None:
             raise ConfigError("number: a telephone number that can be dialled, such as +44 20 7946 0123")
         mark = await asyncio.to_thread(self._index.token, found[0], PHONE, plain)
-        helper = Helper(new_token("he"), customer, plain, mark.hex(), reasons, until)
+        helper = Helper(new_token("he"), customer, plain, mark.hex(), reasons, until, now)
         await self._note(who, helper, "named")
         await self._helpers.put(helper)
         return _view(helper)

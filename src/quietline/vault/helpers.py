@@ -60,6 +60,10 @@ class Helpers:
         """Part of erasing a customer."""
         await self.drop(*(each.id for each in self.of_customer(customer)))
 
+    async def forget_before(self, customer: str, at: float) -> None:
+        """Who was named before this time: an older copy of the database brought them back."""
+        await self.drop(*(each.id for each in self.of_customer(customer) if each.named <= at))
+
     async def expire(self, now: float) -> None:
         """Drop those whose time is over."""
         await self.drop(*(each.id for each in self._helpers.values() if not each.current(now)))

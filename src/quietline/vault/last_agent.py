@@ -93,6 +93,12 @@ class LastAgents:
             old.append(customer)
         await self.forget(*old)
 
+    async def forget_before(self, customer: str, at: float) -> None:
+        """A talk from before this time: an older copy of the database brought it back. Raises Unavailable."""
+        talk = self._talks.get(customer)
+        if talk and talk.at <= at:
+            await self.forget(customer)
+
     async def forget(self, *customers: str) -> None:
         """Nothing of these is left, here or on disk: part of erasing a customer. Raises Unavailable."""
         if not customers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from quietline.vault.bodies import DATA_CLASS as BODIES
 from quietline.vault.database import Database, load_sql
@@ -16,6 +17,13 @@ from quietline.vault.tombstones import NAME, Tombstone, Tombstones
 
 SQL = load_sql("replay.sql")
 ROWS = load_sql("records.sql")
+
+
+class Memory(Protocol):
+    """What is remembered of customers."""
+
+    async def forget_before(self, customer: str, at: float) -> None:
+        """Drop what is known of this customer from before `at`, UTC seconds. Durable on return."""
 
 
 def open_tombstones(folder: Path, keys: Database, records: Database, now: Callable[[], float]) -> Tombstones:
@@ -95,3 +103,11 @@ def _drop_loose(keys: Database, records: Database) -> None:
         loose = [row for row in page if not records.read(SQL["has_record"], row)]
         keys.write(lambda connection, loose=loose: connection.executemany(SQL["erase_orders"], loose))  # type: ignore[misc]
         page = keys.read(SQL["order_records"], page[-1])
+
+
+async def forget_again(stones: Iterable[Tombstone], *memories: Memory) -> None:
+    """The same for what the vault remembers beside the rows, sealed under a key of its own: helpers, last talks. Asked
+    at every start, before the vault serves; what came after the erasure stays. Raises Unavailable."""
+    for stone in stones:
+        for memory in memories:
+            await memory.forget_before(stone.customer, stone.at)

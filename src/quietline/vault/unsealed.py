@@ -61,7 +61,7 @@ from quietline.vault.policies import VaultPolicies, open_policies
 from quietline.vault.ports import CodeChannel, Kms, LiveLegs, PhoneBook
 from quietline.vault.records import Records, open_records_database
 from quietline.vault.remembered import Remembered
-from quietline.vault.replay import open_tombstones
+from quietline.vault.replay import forget_again, open_tombstones
 from quietline.vault.staff_sealer import VaultStaffSealer
 from quietline.vault.trunks import Trunks
 
@@ -218,6 +218,8 @@ async def unsealed(world: World, kms: Kms) -> AsyncIterator[Unsealed]:
         at_hand = (requests, keyring, index)
         country = _country(world.config)
         stones = await asyncio.to_thread(open_tombstones, folder, keys, rows, world.clock.wall)
+        memories = (opened.calls.last_agents, opened.calls.assuring.helpers)
+        await forget_again(await asyncio.to_thread(stones.every), *memories)
         opened.rights = await asyncio.to_thread(open_rights, world.config, opened, at_hand, ledger, stones, country)
         around = Around(
             world.config,
