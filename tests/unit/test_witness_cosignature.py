@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietline.errors import ConfigError, TamperError
-from quietline.ledger.checkpoint import Checkpoint, NoteSigner, NoteVerifier, split_note
-from quietline.witness.cosignature import CosignatureVerifier, Cosigner, Seen, key_id, require
+from quietline.ledger.checkpoint import COSIGNATURE, Checkpoint, NoteSigner, NoteVerifier, key_id, split_note
+from quietline.witness.cosignature import CosignatureVerifier, Cosigner, Seen, require
 from quietline.witness.request import MOST_HASHES, AddCheckpoint
 
 LOG = NoteSigner("log.example/shop", Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -77,7 +77,7 @@ def test_a_word_on_another_checkpoint_is_refused() -> None:
 
 
 def test_a_line_too_short_for_time_and_signature_is_refused() -> None:
-    line = f"— {ONE.name} {base64.b64encode(key_id(ONE.name, ONE.public) + bytes(8)).decode()}\n"
+    line = f"— {ONE.name} {base64.b64encode(key_id(ONE.name, ONE.public, COSIGNATURE) + bytes(8)).decode()}\n"
     with pytest.raises(TamperError, match="8 bytes in place of 72"):
         CosignatureVerifier(ONE.vkey).seen(NOTE + line.encode())
 
@@ -95,10 +95,10 @@ def test_so_many_different_witnesses_are_required() -> None:
 @pytest.mark.parametrize(
     ("vkey", "says"),
     [
-        (LOG.vkey, "a log's own key is another"),
+        (LOG.vkey, "not a key of a witness"),
         (ONE.vkey.replace("w1", "w9"), "does not belong"),
         ("nonsense", "not of the form"),
-        (ONE.vkey[:-4], "not of the form|not a cosignature key"),
+        (ONE.vkey[:-4], "not of the form|not a key of a witness"),
     ],
 )
 def test_a_key_that_is_none(vkey: str, says: str) -> None:

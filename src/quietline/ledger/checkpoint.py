@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from quietline.errors import ConfigError, TamperError
 from quietline.ledger.merkle import HASH_BYTES
 
-ED25519 = b"\x01"  # signed-note, "Signature types"
+ED25519, COSIGNATURE = b"\x01", b"\x04"  # signed-note, "Signature types"
+KINDS = {ED25519: "a log (Ed25519, type 0x01)", COSIGNATURE: "a witness (cosignature, type 0x04)"}
 MAX_NOTE_BYTES = 65_536  # signed-note: verifiers should limit a note's size and accept at least 16 signatures
 _DASH = "— "
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -48,9 +49,21 @@ class Checkpoint:
         return cls(lines[0], int(lines[1]), root)
 
 
-def key_id(name: str, public: bytes) -> bytes:
-    """SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)[:4], signed-note "Ed25519 signatures"."""
-    return hashlib.sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
+def key_id(name: str, public: bytes, kind: bytes = ED25519) -> bytes:
+    """SHA-256(name ‖ 0x0A ‖ kind ‖ public key)[:4], signed-note "Signature types"."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + public).digest()[:4]
+
+
+def verifier_key(name: str, public: bytes, kind: bytes = ED25519) -> str:
+    """`<name>+<key id, hex>+<base64(kind ‖ public key)>`, as Go's sumdb/note writes it."""
+    return f"{name}+{key_id(name, public, kind).hex()}+{base64.b64encode(kind + public).decode()}"
+
+
+def check_name(name: str) -> str:
+    """The name of a key. Raises ConfigError for one that no signature line can carry."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"key name: {name or 'nothing'}: it is not empty and has no space and no plus sign")
+    return name
 
 
 class NoteSigner:
@@ -59,9 +72,7 @@ class NoteSigner:
     __slots__ = ("_id", "_key", "name", "public")
 
     def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
-        if not _NAME.fullmatch(name):
-            raise ConfigError("ledger: a key name (the origin) is not empty and has no space and no plus sign")
-        self.name = name
+        self.name = check_name(name)
         self._key = key
         self.public = key.public_key().public_bytes_raw()
         self._id = key_id(name, self.public)
@@ -71,8 +82,7 @@ class NoteSigner:
 
     @property
     def vkey(self) -> str:
-        """The verifier key: `<name>+<key id, hex>+<base64(0x01 ‖ public key)>`, as Go's sumdb/note writes it."""
-        return f"{self.name}+{self._id.hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
+        return verifier_key(self.name, self.public)
 
     def sign(self, text: str) -> bytes:
         """The note: the text, an empty line, one signature line."""
@@ -88,7 +98,7 @@ class NoteVerifier:
     def __init__(self, vkey: str) -> None:
         """Raises ConfigError unless `vkey` is a verifier key whose key id is its own."""
         self.vkey = vkey.strip()
-        self.name, self._id, public = _parse_vkey(self.vkey)
+        self.name, self._id, public = parse_verifier_key(self.vkey)
         self._public = Ed25519PublicKey.from_public_bytes(public)
 
     def open(self, note: bytes) -> str:
@@ -112,16 +122,17 @@ class NoteVerifier:
         return found
 
 
-def _parse_vkey(vkey: str) -> tuple[str, bytes, bytes]:
+def parse_verifier_key(vkey: str, kind: bytes = ED25519) -> tuple[str, bytes, bytes]:
+    """Name, key id and public key. Raises ConfigError unless it is a key of this kind whose id is its own."""
     try:
         name, identity, material = vkey.split("+", 2)
         raw = base64.b64decode(material, validate=True)
         known = bytes.fromhex(identity)
     except ValueError:
         raise ConfigError("verifier key: not of the form name+id+base64") from None
-    if raw[:1] != ED25519 or len(raw) != 33:
-        raise ConfigError("verifier key: not an Ed25519 key (type 0x01)")
-    if not _NAME.fullmatch(name) or known != key_id(name, raw[1:]):
+    if raw[:1] != kind or len(raw) != 33:
+        raise ConfigError(f"verifier key: not a key of {KINDS[kind]}")
+    if not _NAME.fullmatch(name) or known != key_id(name, raw[1:], kind):
         raise ConfigError("verifier key: its id does not belong to its name and key; copy it again")
     return name, known, raw[1:]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +11,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from quietline.errors import ConfigError, TamperError
-from quietline.ledger.checkpoint import split_note
+from quietline.ledger.checkpoint import COSIGNATURE, check_name, key_id, parse_verifier_key, split_note, verifier_key
 
-COSIGNATURE = b"\x04"  # signed-note, "Signature types": timestamped Ed25519 cosignature
-KEY_BYTES, ID_BYTES, TIME_BYTES, SIGNATURE_BYTES = 32, 4, 8, 64
+ID_BYTES, TIME_BYTES, SIGNATURE_BYTES = 4, 8, 64
 LATEST = 1 << 63  # seconds; tlog-cosignature: the time is at most 2⁶³-1
-_NAME = re.compile(r"[^\s+]+")
-
-
-def key_id(name: str, public: bytes) -> bytes:
-    """SHA-256(name ‖ 0x0A ‖ 0x04 ‖ public key)[:4]."""
-    return hashlib.sha256(name.encode() + b"\n" + COSIGNATURE + public).digest()[:ID_BYTES]
 
 
 def message(time: int, text: str) -> bytes:
@@ -37,20 +28,17 @@ class Cosigner:
     __slots__ = ("_id", "_key", "name", "public")
 
     def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
-        if not _NAME.fullmatch(name):
-            raise ConfigError("witness: a name is not empty and has no space and no plus sign")
-        self.name = name
+        self.name = check_name(name)
         self._key = key
         self.public = key.public_key().public_bytes_raw()
-        self._id = key_id(name, self.public)
+        self._id = key_id(name, self.public, COSIGNATURE)
 
     def __repr__(self) -> str:
         return f"Cosigner({self.name})"
 
     @property
     def vkey(self) -> str:
-        """The verifier key: `<name>+<key id, hex>+<base64(0x04 ‖ public key)>`."""
-        return f"{self.name}+{self._id.hex()}+{base64.b64encode(COSIGNATURE + self.public).decode()}"
+        return verifier_key(self.name, self.public, COSIGNATURE)
 
     def sign(self, text: str, time: int) -> str:
         """One signature line for a checkpoint's text; `time` in UTC seconds."""
@@ -74,7 +62,7 @@ class CosignatureVerifier:
     def __init__(self, vkey: str) -> None:
         """Raises ConfigError unless `vkey` is a witness's verifier key whose id is its own."""
         self.vkey = vkey.strip()
-        self.name, self._id, public = _parse_vkey(self.vkey)
+        self.name, self._id, public = parse_verifier_key(self.vkey, COSIGNATURE)
         self._public = Ed25519PublicKey.from_public_bytes(public)
 
     def seen(self, note: bytes) -> Seen | None:
@@ -108,17 +96,3 @@ def require(note: bytes, witnesses: Sequence[CosignatureVerifier], needed: int) 
         names = ", ".join(sorted(found)) or "none"
         raise TamperError(f"checkpoint: {needed} witnesses are needed, and these have signed it: {names}")
     return list(found.values())
-
-
-def _parse_vkey(vkey: str) -> tuple[str, bytes, bytes]:
-    try:
-        name, identity, material = vkey.split("+", 2)
-        raw = base64.b64decode(material, validate=True)
-        known = bytes.fromhex(identity)
-    except ValueError:
-        raise ConfigError("witness key: not of the form name+id+base64") from None
-    if raw[:1] != COSIGNATURE or len(raw) != 1 + KEY_BYTES:
-        raise ConfigError("witness key: not a cosignature key (type 0x04); a log's own key is another")
-    if not _NAME.fullmatch(name) or known != key_id(name, raw[1:]):
-        raise ConfigError("witness key: its id does not belong to its name and key; copy it again")
-    return name, known, raw[1:]
